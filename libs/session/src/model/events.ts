@@ -1,0 +1,94 @@
+import type { EndReason } from './session.js';
+
+interface EventBase {
+  /** When it happened, epoch ms by the store's clock. */
+  readonly at: number;
+  readonly sessionId: string;
+  readonly userId: string;
+  /** True when another instance announced it. */
+  readonly remote: boolean;
+}
+
+export interface SessionCreatedEvent extends EventBase {
+  readonly type: 'created';
+}
+
+/** Exactly one for every session that ends, whatever ended it. */
+export interface SessionEndedEvent extends EventBase {
+  readonly type: 'ended';
+  readonly reason: EndReason;
+}
+
+/** The session's secret was drawn anew (step-up, privilege change). */
+export interface SessionRenewedEvent extends EventBase {
+  readonly type: 'renewed';
+}
+
+/** A refresh token was exchanged. */
+export interface SessionRefreshedEvent extends EventBase {
+  readonly type: 'refreshed';
+}
+
+/** What an instance may have read of the session is no longer true: data, roles, a revoked token. */
+export interface SessionChangedEvent extends EventBase {
+  readonly type: 'changed';
+}
+
+/** A token came back that was rotated away too long ago: somebody holds a copy. An `ended` event with `reuse` follows. */
+export interface ReuseDetectedEvent extends EventBase {
+  readonly type: 'reuse-detected';
+}
+
+/** A token newer than the store's memory was presented: the store lost a write and took the token's word. */
+export interface RotationLostEvent extends EventBase {
+  readonly type: 'rotation-lost';
+}
+
+/** A sign-in was refused because the user has as many sessions as allowed. */
+export interface LimitReachedEvent extends EventBase {
+  readonly type: 'limit-reached';
+}
+
+/** A stored record cannot be read. It counts as no session; nothing of it is used. */
+export interface SessionDamagedEvent extends EventBase {
+  readonly type: 'damaged';
+  readonly detail: string;
+}
+
+/** Something looked like a stolen session; which signals, and what was done. */
+export interface HijackSuspectedEvent extends EventBase {
+  readonly type: 'hijack-suspected';
+  readonly signals: readonly string[];
+  readonly action: string;
+}
+
+/** A token of an ended session came back. */
+export interface UseAfterEndEvent extends EventBase {
+  readonly type: 'use-after-end';
+  readonly reason: EndReason;
+}
+
+/** The user signed in on a device that none of their other sessions is on. */
+export interface NewDeviceEvent extends EventBase {
+  readonly type: 'new-device';
+  readonly deviceId: string;
+}
+
+export type SessionEvent =
+  | SessionCreatedEvent
+  | SessionEndedEvent
+  | SessionRenewedEvent
+  | SessionRefreshedEvent
+  | SessionChangedEvent
+  | ReuseDetectedEvent
+  | RotationLostEvent
+  | LimitReachedEvent
+  | SessionDamagedEvent
+  | HijackSuspectedEvent
+  | UseAfterEndEvent
+  | NewDeviceEvent;
+
+export type SessionEventType = SessionEvent['type'];
+
+/** The event of a given type. */
+export type SessionEventOf<K extends SessionEventType> = Extract<SessionEvent, { type: K }>;

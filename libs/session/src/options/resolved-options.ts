@@ -1,0 +1,59 @@
+import type { LimitPolicy } from '../model/limit.js';
+import type { SessionStore } from '../ports/session-store.js';
+import type { TokenBlacklist } from '../ports/token-blacklist.js';
+import type { ResolvedCookieOptions } from './cookie-options.js';
+import type { RedisOption } from './redis-option.js';
+import type { SessionKeys } from './session-keys.js';
+import type { JwtKeyOptions, MaxSessionsPerUser, SessionModuleOptions, SignalAction } from './session-module-options.js';
+import type { ResolvedStoreOptions } from './store-options.js';
+
+/** What the options come to: defaults filled in, durations in milliseconds, checked and frozen once at boot. */
+export interface ResolvedSessionOptions {
+  readonly redis: RedisOption | undefined;
+  readonly store: SessionStore | undefined;
+  readonly blacklist: TokenBlacklist | undefined;
+  readonly keys: SessionKeys;
+  readonly keyPrefix: string;
+  readonly tenant: string;
+  readonly session: ResolvedLifetimeOptions;
+  readonly cookie: ResolvedCookieOptions;
+  readonly jwt: ResolvedJwtOptions | undefined;
+  readonly security: ResolvedSecurityOptions;
+  readonly nearCache: { readonly maxEntries: number; readonly maxStale: number } | null;
+  readonly sweeper: { readonly interval: number };
+  readonly commandTimeout: number;
+  readonly clockTolerance: number;
+  readonly resolveUser: SessionModuleOptions['resolveUser'];
+  readonly beforeStart: SessionModuleOptions['beforeStart'];
+  /** What both store adapters are made with. */
+  readonly adapter: ResolvedStoreOptions;
+}
+
+export interface ResolvedLifetimeOptions {
+  readonly idleTimeout: number;
+  readonly absoluteTimeout: number;
+  readonly touchInterval: number;
+  /** `Infinity` for never. */
+  readonly renewalInterval: number;
+  /** How long the cookie before a rotation still counts as a repeated request. */
+  readonly rotationGrace: number;
+  readonly rememberMe: { readonly idleTimeout: number; readonly absoluteTimeout: number };
+  readonly maxSessionsPerUser: MaxSessionsPerUser;
+  readonly onLimit: LimitPolicy;
+}
+
+export interface ResolvedJwtOptions {
+  readonly issuer: string;
+  readonly audience: string | readonly string[];
+  readonly keys?: readonly Readonly<JwtKeyOptions>[] | undefined;
+  readonly accessTokenTtl: number;
+  readonly refreshGrace: number;
+}
+
+export interface ResolvedSecurityOptions {
+  readonly useFingerprint: SignalAction;
+  readonly bindToIP: SignalAction;
+  readonly idLength: number;
+  readonly idAlphabet: string;
+  readonly csrf: { readonly enabled: boolean; readonly trustedOrigins: readonly string[] };
+}

@@ -1,0 +1,49 @@
+import { DEFAULT_MAX_RECORD_BYTES } from '../model/record.js';
+import { HARD_SESSION_LIMIT, type SessionLimit } from '../model/limit.js';
+import { ConfigurationError } from '../model/errors.js';
+
+/** What both store adapters need to know. All durations in milliseconds. */
+export interface SessionStoreOptions {
+  /** How long a session lives without an access. Default 30 minutes. */
+  idleTimeout?: number;
+  /** How long a session lives at all. Default 24 hours. */
+  absoluteTimeout?: number;
+  /** Default: at most 5 sessions a user, the least recently used makes way. */
+  limit?: SessionLimit;
+  /** Cap on one session's record, bytes of UTF-8. Default 65,536. */
+  maxRecordBytes?: number;
+  /** Separates users of the same id in different tenants. Default: none. */
+  tenant?: string;
+  /** How long an ended session is remembered, ms. Default 5 minutes. */
+  tombstoneTtl?: number;
+}
+
+export type ResolvedStoreOptions = Readonly<Required<SessionStoreOptions>>;
+
+/** @throws {ConfigurationError} when a value is out of range. */
+export function resolveStoreOptions(options: SessionStoreOptions = {}): ResolvedStoreOptions {
+  const resolved: ResolvedStoreOptions = {
+    idleTimeout: options.idleTimeout ?? 30 * 60_000,
+    absoluteTimeout: options.absoluteTimeout ?? 24 * 60 * 60_000,
+    limit: options.limit ?? { max: 5, onLimit: 'evict-least-recent' },
+    maxRecordBytes: options.maxRecordBytes ?? DEFAULT_MAX_RECORD_BYTES,
+    tenant: options.tenant ?? '',
+    tombstoneTtl: options.tombstoneTtl ?? 5 * 60_000,
+  };
+  for (const name of ['idleTimeout', 'absoluteTimeout', 'maxRecordBytes', 'tombstoneTtl'] as const) {
+    if (!Number.isSafeInteger(resolved[name]) || resolved[name] <= 0) {
+      throw new ConfigurationError(`${name}: must be a whole number above 0, in ${name === 'maxRecordBytes' ? 'bytes' : 'milliseconds'}.`);
+    }
+  }
+  assertLimit(resolved.limit);
+  return Object.freeze(resolved);
+}
+
+/** @throws {ConfigurationError} */
+export function assertLimit(limit: SessionLimit): void {
+  for (const max of [limit.max, limit.maxOfType ?? limit.max]) {
+    if (!Number.isInteger(max) || max < 1 || max > HARD_SESSION_LIMIT) {
+      throw new ConfigurationError(`maxSessionsPerUser: must be a whole number from 1 to ${HARD_SESSION_LIMIT}, got ${String(max)}.`);
+    }
+  }
+}

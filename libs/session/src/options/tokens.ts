@@ -1,0 +1,2 @@
+/** Injects the `ResolvedSessionOptions` of the module. */
+export const SESSION_OPTIONS = Symbol('SESSION_OPTIONS');

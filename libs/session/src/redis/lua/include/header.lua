@@ -1,0 +1,37 @@
+-- Shared opening of every script.
+-- KEYS[1] the user's hash; KEYS[2] the bucket's sorted set of deadlines.
+-- ARGV[1] channel; ARGV[2] name of the asking instance; ARGV[3] ms added to the server's time (0 but in tests);
+-- ARGV[4] instant after which the script must change nothing; ARGV[5] ms for which an ended session is remembered.
+-- Returns early: {'late', now} past that instant; {'wrongtype'} where a key holds something that is not ours.
+local user, expiries = KEYS[1], KEYS[2]
+local channel, origin, notAfter, margin = ARGV[1], ARGV[2], tonumber(ARGV[4]), tonumber(ARGV[5])
+
+local function serverTime()
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000) + tonumber(ARGV[3])
+end
+
+local now = serverTime()
+if now > notAfter then
+  return { 'late', now }
+end
+
+local function isType(key, wanted)
+  local found = redis.call('TYPE', key)['ok']
+  return found == 'none' or found == wanted
+end
+
+if not isType(user, 'hash') or not isType(expiries, 'zset') then
+  return { 'wrongtype' }
+end
+
+-- Where a session's own time is ahead of the server's (a clock was set back, a replica took over), its time counts.
+local function notBefore(instant)
+  if instant > now then
+    now = instant
+  end
+end
+
+local function integer(number)
+  return string.format('%.0f', number)
+end

@@ -1,0 +1,13 @@
+-- include: clock.lua
+-- What a reader needs of one session, in the order of SNAPSHOT_FIELDS in user-record.ts.
+local function snapshot(sid, tokenField)
+  return redis.call('HMGET', user, 'u', 'e', 'o', 'x', 't', 'r' .. sid, 'c' .. sid, 'k' .. sid, tokenField or 'j')
+end
+
+-- A reply that carries a snapshot behind its head.
+local function withSnapshot(head, sid)
+  for _, value in ipairs(snapshot(sid)) do
+    head[#head + 1] = value
+  end
+  return head
+end

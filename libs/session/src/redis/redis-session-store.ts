@@ -1,0 +1,421 @@
+import { randomBytes } from 'node:crypto';
+import type { Cluster, Redis } from 'ioredis';
+import { SessionConflictError, SessionLimitError } from '../model/errors.js';
+import type { SessionEvent } from '../model/events.js';
+import { assertUserId, isSessionId, newSessionId, sidOf, userKeyOfSession } from '../model/ids.js';
+import { absoluteEnd, encodeRecord, newRecord, patchOf, patchRecord, roleList, setsProfile, text } from '../model/record.js';
+import type { NewSession, Session, SessionChange, SessionData, UserPatch } from '../model/session.js';
+import { assertLimit, resolveStoreOptions, type ResolvedStoreOptions, type SessionStoreOptions } from '../options/store-options.js';
+import { Listeners, type ListenerErrorHandler } from '../ports/listeners.js';
+import {
+  SessionStore,
+  type CreateOptions,
+  type DestroyAllOptions,
+  type DestroyEverybodyOptions,
+  type DestroyOptions,
+  type ReadOptions,
+  type RenewOutcome,
+  type RenewRequest,
+  type RotateOutcome,
+  type RotateRequest,
+  type SessionSnapshot,
+  type SweepOptions,
+} from '../ports/session-store.js';
+import { BUCKETS, RedisKeys, type UserKeys } from './keys.js';
+import { RedisConnection } from './redis-connection.js';
+import { parseMessage } from './redis-events.js';
+import { fieldsOf, RedisScripts } from './redis-scripts.js';
+import { isWrongType } from './redis-trouble.js';
+import { ScriptRunner } from './script-runner.js';
+import { UpdateQueue } from './update-queue.js';
+import { sidsOf, snapshotFields, snapshotOf, valuesOf, type FieldValue, type StoredSnapshot } from './user-record.js';
+
+export interface RedisSessionStoreOptions extends SessionStoreOptions {
+  /** Begins every key. Default `session:`. */
+  keyPrefix?: string;
+  /** Longest wait for an answer of Redis, ms. Default 500. */
+  commandTimeout?: number;
+  /** Takes what an event listener threw. Default: dropped. */
+  onListenerError?: ListenerErrorHandler;
+  /** Milliseconds added to Redis's time, so that tests can move it. @internal */
+  timeShift?: () => number;
+}
+
+/** How often a write is tried against other processes that write the same session. */
+const WRITE_ATTEMPTS = 64;
+/** How many due sessions are asked for at once. */
+const SWEEP_BATCH = 1000;
+/** How many buckets are asked at once. */
+const PARALLEL_BUCKETS = 64;
+
+/**
+ * Keeps sessions on Redis 6.2 or later, or Valkey; one server, Sentinel or Cluster.
+ *
+ * | key | type | what |
+ * |---|---|---|
+ * | `{prefix}{tag}:user:<user key>` | hash | all of one user: `u` user id, `e`/`o` email and roles for all sessions, `x` token cutoff, `t` tombstones, `p` last end operation, `j<jti>` revoked tokens; per session `r<sid>` record (JSON), `c<sid>` clock, `k<sid>` credentials (both packed) |
+ * | `{prefix}{tag}:expiries` | sorted set | session id by deadline, one a bucket |
+ * | `{prefix}events` | channel | what changed or ended, and why |
+ *
+ * Reads are one HMGET (a session) or one HGETALL (a user's list). Every write of one user is one script; the scripts and
+ * why each must be atomic stand in `lua/`. Time is the server's.
+ */
+export class RedisSessionStore extends SessionStore {
+  private readonly options: ResolvedStoreOptions;
+  private readonly keys: RedisKeys;
+  private readonly connection: RedisConnection;
+  private readonly scripts: RedisScripts;
+  private readonly listeners: Listeners<SessionEvent>;
+  private readonly origin = randomBytes(6).toString('base64url');
+  private readonly timeShift: () => number;
+  private readonly updates = new UpdateQueue();
+  private listening: Promise<void> | null = null;
+  private foreign = 0;
+
+  /** Adopts a client (which stays open when the store closes), or takes a connection that was opened for it. */
+  constructor(redis: Redis | Cluster | RedisConnection, options: RedisSessionStoreOptions = {}) {
+    super();
+    const { keyPrefix = 'session:', commandTimeout = 500, onListenerError, timeShift = () => 0, ...rest } = options;
+    this.options = resolveStoreOptions(rest);
+    this.keys = new RedisKeys(keyPrefix, this.options.tenant);
+    this.connection = redis instanceof RedisConnection ? redis : new RedisConnection(redis, { commandTimeout });
+    this.timeShift = timeShift;
+    this.listeners = new Listeners(onListenerError);
+    this.scripts = new RedisScripts(
+      new ScriptRunner(this.connection, {
+        channel: this.keys.events,
+        origin: this.origin,
+        tombstoneTtl: this.options.tombstoneTtl,
+        timeShift,
+      }),
+    );
+  }
+
+  /** How many messages on the channel were not ours. */
+  get ignoredMessages(): number {
+    return this.foreign;
+  }
+
+  async create<T = SessionData>(input: NewSession<T>, options: CreateOptions = {}): Promise<Session<T>> {
+    const { userId } = input;
+    const keys = this.keys.ofUser(userId);
+    const record = newRecord(input as NewSession);
+    const json = encodeRecord(record, this.options.maxRecordBytes);
+    const limit = options.limit ?? this.options.limit;
+    assertLimit(limit);
+    const id = newSessionId(keys.userKey);
+    const { replaces } = options;
+    const reply = await this.scripts.createSession(keys, {
+      userId,
+      sid: sidOf(id),
+      record: json,
+      revision: randomBytes(8),
+      deviceId: record.deviceId,
+      deviceType: record.deviceType,
+      idleTimeout: options.idleTimeout ?? this.options.idleTimeout,
+      absoluteTimeout: options.absoluteTimeout ?? this.options.absoluteTimeout,
+      expiresAt: input.expiresAt === undefined ? null : absoluteEnd(0, Number.MAX_SAFE_INTEGER, input.expiresAt),
+      limit,
+      replaces: isSessionId(replaces) && userKeyOfSession(replaces) === keys.userKey ? sidOf(replaces) : '',
+      cookie: options.credentials?.cookie,
+      refresh: options.credentials?.refresh,
+      client: options.client,
+    });
+    if ('limit' in reply) {
+      const sessions = this.sessionsOf(keys, reply.limit, await this.timeFor(keys));
+      this.listeners.emit({ type: 'limit-reached', at: this.now(), sessionId: id, userId, remote: false });
+      throw new SessionLimitError(limit.max, sessions);
+    }
+    const [clock = null, email = null, roles = null] = reply.created;
+    const values: FieldValue[] = [Buffer.from(userId), email, roles, null, null, Buffer.from(json), clock, null, null];
+    const { snapshot } = snapshotOf(id, values, 0);
+    if (snapshot.state !== 'live') throw new Error(`a session that was just written reads as ${snapshot.state}`);
+    return snapshot.session as Session<T>;
+  }
+
+  async read(sessionId: string, options: ReadOptions = {}): Promise<SessionSnapshot> {
+    return (await this.look(sessionId, options)).snapshot;
+  }
+
+  async get<T = SessionData>(sessionId: string): Promise<Session<T> | null> {
+    const { snapshot } = await this.look(sessionId);
+    return snapshot.state === 'live' ? (snapshot.session as Session<T>) : null;
+  }
+
+  async getActiveSessions<T = SessionData>(userId: string): Promise<Session<T>[]> {
+    const keys = this.keys.ofUser(userId);
+    const now = await this.timeFor(keys);
+    const fields = await this.readAll(keys);
+    if (fields.get('u')?.toString('utf8') !== userId) return [];
+    return this.sessionsOf(keys, fields, now) as Session<T>[];
+  }
+
+  async findByDevice<T = SessionData>(userId: string, deviceId: string): Promise<Session<T> | null> {
+    const sessions = await this.getActiveSessions<T>(userId);
+    return sessions.find((session) => session.deviceId === deviceId) ?? null;
+  }
+
+  async touch(sessionId: string): Promise<boolean> {
+    if (!isSessionId(sessionId)) return false;
+    return this.scripts.touchSession(this.keys.ofSession(sessionId), sidOf(sessionId));
+  }
+
+  async update<T = SessionData>(sessionId: string, change: SessionChange<T>): Promise<Session<T> | null> {
+    if (!isSessionId(sessionId)) return null;
+    return this.updates.run(sessionId, async () => {
+      let seen = await this.look(sessionId);
+      const keys = this.keys.ofSession(sessionId);
+      for (let attempt = 0; attempt < WRITE_ATTEMPTS; attempt += 1) {
+        const { snapshot, record } = seen;
+        if (snapshot.state !== 'live' || !record) return null;
+        const patch = patchOf(change as SessionChange, snapshot.session);
+        const reply = await this.scripts.updateSession(keys, {
+          sid: sidOf(sessionId),
+          record: encodeRecord(patchRecord(record, patch), this.options.maxRecordBytes),
+          from: snapshot.revision,
+          to: randomBytes(8),
+          setsProfile: setsProfile(patch),
+        });
+        if (reply.state === 'absent') return null;
+        seen = snapshotOf(sessionId, reply.values, reply.now);
+        if (reply.state === 'updated') return seen.snapshot.state === 'live' ? (seen.snapshot.session as Session<T>) : null;
+        await jitter(attempt);
+      }
+      throw new SessionConflictError();
+    });
+  }
+
+  async updateUser(userId: string, patch: UserPatch): Promise<number> {
+    const keys = this.keys.ofUser(userId);
+    return this.scripts.updateUser(keys, userId, {
+      email: patch.email === undefined ? null : text('email', patch.email),
+      roles: patch.roles === undefined ? null : roleList(patch.roles),
+    });
+  }
+
+  async rotate(sessionId: string, request: RotateRequest): Promise<RotateOutcome> {
+    if (!isSessionId(sessionId)) return { state: 'absent' };
+    const reply = await this.scripts.rotateCredential(this.keys.ofSession(sessionId), sidOf(sessionId), request);
+    if (reply.state === 'unknown' || reply.state === 'theft') return { state: reply.state };
+    const { snapshot } = this.noticed(sessionId, snapshotOf(sessionId, reply.values, reply.now));
+    if (snapshot.state !== 'live') return snapshot;
+    return reply.state === 'absent' ? { state: 'absent' } : { state: reply.state, n: reply.n, live: snapshot };
+  }
+
+  async renew(sessionId: string, request: RenewRequest): Promise<RenewOutcome> {
+    if (!isSessionId(sessionId)) return { state: 'absent' };
+    const { patch } = request;
+    const keys = this.keys.ofSession(sessionId);
+    let seen: StoredSnapshot | null = patch ? await this.look(sessionId) : null;
+    const to = randomBytes(8);
+    for (let attempt = 0; attempt < WRITE_ATTEMPTS; attempt += 1) {
+      if (seen && seen.snapshot.state !== 'live') return seen.snapshot;
+      const record = patch && seen?.record ? encodeRecord(patchRecord(seen.record, patch), this.options.maxRecordBytes) : null;
+      const from = seen?.snapshot.state === 'live' ? seen.snapshot.revision : '';
+      const reply = await this.scripts.renewSession(
+        keys,
+        { sid: sidOf(sessionId), record, from, to, setsProfile: patch !== undefined && setsProfile(patch) },
+        request,
+      );
+      if (reply.state === 'unknown') return { state: 'unknown' };
+      seen = this.noticed(sessionId, snapshotOf(sessionId, reply.values, reply.now));
+      if (reply.state !== 'conflict') return seen.snapshot;
+      await jitter(attempt);
+    }
+    throw new SessionConflictError();
+  }
+
+  async destroy(sessionId: string, options: DestroyOptions = {}): Promise<boolean> {
+    if (!isSessionId(sessionId)) return false;
+    if (options.userId !== undefined) assertUserId(options.userId);
+    const ended = await this.scripts.endSessions(this.keys.ofSession(sessionId), {
+      userId: options.userId,
+      operation: randomBytes(8),
+      reason: options.reason ?? 'logout',
+      sids: [sidOf(sessionId)],
+    });
+    return ended > 0;
+  }
+
+  async destroyAll(userId: string, options: DestroyAllOptions = {}): Promise<number> {
+    const keys = this.keys.ofUser(userId);
+    const clock = await this.connection.clockFor(keys.slot);
+    return this.scripts.endSessions(keys, {
+      userId,
+      operation: randomBytes(8),
+      reason: options.reason ?? 'logout',
+      createdBefore: clock.upperBound() + this.timeShift(),
+      exceptSid: isSessionId(options.except) && userKeyOfSession(options.except) === keys.userKey ? sidOf(options.except) : undefined,
+      deviceId: options.deviceId,
+    });
+  }
+
+  async destroyEverybody(options: DestroyEverybodyOptions = {}): Promise<{ ended: number; cursor: number | null }> {
+    const startedAt = performance.now();
+    let ended = 0;
+    for (let bucket = options.cursor ?? 0; bucket < BUCKETS; bucket += 1) {
+      if (options.budget !== undefined && bucket > (options.cursor ?? 0) && performance.now() - startedAt > options.budget) {
+        return { ended, cursor: bucket };
+      }
+      const keys = this.keys.expiries(bucket);
+      const ids = await this.connection.ask(async () => this.connection.client.zrange(keys, '0', '-1'));
+      for (const userKey of new Set(ids.filter(isSessionId).map(userKeyOfSession))) {
+        const user = this.keys.ofUserKey(userKey);
+        const clock = await this.connection.clockFor(user.slot);
+        ended += await this.scripts.endSessions(user, {
+          operation: randomBytes(8),
+          reason: options.reason ?? 'admin',
+          createdBefore: options.createdBefore ?? clock.upperBound() + this.timeShift(),
+        });
+      }
+    }
+    return { ended, cursor: null };
+  }
+
+  async revokeToken(sessionId: string, tokenId: string, expiresAt: number): Promise<boolean> {
+    if (!isSessionId(sessionId)) return false;
+    return this.scripts.revokeToken(this.keys.ofSession(sessionId), sidOf(sessionId), text('tokenId', tokenId), expiresAt);
+  }
+
+  async revokeTokens(userId: string): Promise<number> {
+    return this.scripts.revokeTokens(this.keys.ofUser(userId), userId);
+  }
+
+  async count(): Promise<number> {
+    return this.sumOverBuckets(allBuckets(), async (bucket) => {
+      const key = this.keys.expiries(bucket);
+      const after = `(${this.now()}`;
+      return this.connection.ask(async () => this.connection.client.zcount(key, after, '+inf'));
+    });
+  }
+
+  async sweep(options: SweepOptions = {}): Promise<number> {
+    const { part = 0, of = 1 } = options;
+    return this.sumOverBuckets(
+      allBuckets().filter((bucket) => bucket % of === part),
+      async (bucket) => this.sweepBucket(bucket),
+    );
+  }
+
+  now(): number {
+    return this.connection.now() + this.timeShift();
+  }
+
+  subscribe(listener: (event: SessionEvent) => void): () => void {
+    const stop = this.listeners.add(listener);
+    this.listen().catch(() => undefined);
+    return stop;
+  }
+
+  async ready(): Promise<void> {
+    await this.connection.ready();
+    if (this.listening || this.listeners.size > 0) await this.listen();
+  }
+
+  async close(): Promise<void> {
+    this.listeners.clear();
+    await this.connection.close();
+  }
+
+  private listen(): Promise<void> {
+    this.listening ??= this.connection
+      .listen(this.keys.events, (message) => {
+        const event = parseMessage(message, this.origin);
+        if (event) this.listeners.emit(event);
+        else this.foreign += 1;
+      })
+      .catch((error: unknown) => {
+        this.listening = null;
+        throw error;
+      });
+    return this.listening;
+  }
+
+  private async look(sessionId: string, options: ReadOptions = {}): Promise<StoredSnapshot> {
+    if (!isSessionId(sessionId)) return { snapshot: { state: 'absent' }, record: null, userId: '' };
+    const keys = this.keys.ofSession(sessionId);
+    const now = await this.timeFor(keys);
+    const fields = snapshotFields(sidOf(sessionId), options.tokenId);
+    try {
+      const values = await this.connection.ask(async () => this.connection.client.hmgetBuffer(keys.user, ...fields), isWrongType);
+      return this.noticed(sessionId, snapshotOf(sessionId, values, now));
+    } catch (error) {
+      if (!isWrongType(error)) throw error;
+      const detail = 'the user record is of another type';
+      return this.noticed(sessionId, { snapshot: { state: 'damaged', detail }, record: null, userId: '' });
+    }
+  }
+
+  /** Announces damage where it is seen. */
+  private noticed(sessionId: string, stored: StoredSnapshot): StoredSnapshot {
+    if (stored.snapshot.state === 'damaged') {
+      const { detail } = stored.snapshot;
+      this.listeners.emit({ type: 'damaged', at: this.now(), sessionId, userId: stored.userId, remote: false, detail });
+    }
+    return stored;
+  }
+
+  private async readAll(keys: UserKeys): Promise<ReadonlyMap<string, Buffer>> {
+    try {
+      const reply = await this.connection.ask(async () => this.connection.client.callBuffer('HGETALL', keys.user), isWrongType);
+      if (Array.isArray(reply)) return fieldsOf(reply as FieldValue[]);
+      return new Map(Object.entries(reply as Record<string, Buffer>));
+    } catch (error) {
+      if (isWrongType(error)) return new Map();
+      throw error;
+    }
+  }
+
+  private sessionsOf(keys: UserKeys, fields: ReadonlyMap<string, Buffer>, now: number): Session[] {
+    return sidsOf(fields)
+      .map((sid) => snapshotOf(keys.userKey + sid, valuesOf(fields, sid), now).snapshot)
+      .flatMap((snapshot) => (snapshot.state === 'live' ? [snapshot.session] : []))
+      .sort((a, b) => b.lastAccess - a.lastAccess || b.createdAt - a.createdAt || (a.id < b.id ? -1 : 1));
+  }
+
+  private async sweepBucket(bucket: number): Promise<number> {
+    const key = this.keys.expiries(bucket);
+    let removed = 0;
+    for (;;) {
+      const due = await this.connection.ask(async () =>
+        this.connection.client.zrangebyscore(key, '-inf', this.now(), 'LIMIT', 0, SWEEP_BATCH),
+      );
+      for (const [userKey, sids] of byUser(due)) {
+        removed += await this.scripts.sweepSessions(this.keys.ofUserKey(userKey), sids);
+      }
+      if (due.length < SWEEP_BATCH) return removed;
+    }
+  }
+
+  private async sumOverBuckets(buckets: readonly number[], visit: (bucket: number) => Promise<number>): Promise<number> {
+    let sum = 0;
+    for (let first = 0; first < buckets.length; first += PARALLEL_BUCKETS) {
+      const counts = await Promise.all(buckets.slice(first, first + PARALLEL_BUCKETS).map(visit));
+      for (const count of counts) sum += count;
+    }
+    return sum;
+  }
+
+  private async timeFor(keys: UserKeys): Promise<number> {
+    return (await this.connection.clockFor(keys.slot)).now() + this.timeShift();
+  }
+}
+
+function byUser(ids: readonly string[]): Map<string, string[]> {
+  const users = new Map<string, string[]>();
+  for (const id of ids.filter(isSessionId)) {
+    const sids = users.get(userKeyOfSession(id)) ?? [];
+    users.set(userKeyOfSession(id), [...sids, sidOf(id)]);
+  }
+  return users;
+}
+
+function allBuckets(): number[] {
+  return Array.from({ length: BUCKETS }, (_, bucket) => bucket);
+}
+
+/** Writers that lost try again at different moments: those who wait alike lose alike. */
+async function jitter(attempt: number): Promise<void> {
+  const most = Math.min(2 ** attempt, 32);
+  await new Promise((resolve) => setTimeout(resolve, Math.random() * most));
+}

@@ -1,0 +1,40 @@
+import { Logger } from '@nestjs/common';
+import { StoreUnavailableError } from '../model/errors.js';
+
+/** Said at most once in this time for each kind of trouble, ms: an outage must not fill the disk with logs. */
+const QUIET_FOR = 10_000;
+
+/**
+ * Turns what ioredis and Redis complain about into the one error that callers handle, and logs each kind of trouble once
+ * in a while. Host names and keys stay in the log's cause and out of the error's message.
+ */
+export class RedisTrouble {
+  private readonly logger = new Logger('RedisSessionStore');
+  private readonly lastSaid = new Map<string, number>();
+
+  /** The error to throw for what a command rejected with. */
+  unavailable(error: unknown): StoreUnavailableError {
+    if (error instanceof StoreUnavailableError) return error;
+    const message = error instanceof Error ? error.message : String(error);
+    this.say(kindOf(message), `Redis refused or did not answer: ${message}`);
+    return new StoreUnavailableError(undefined, { cause: error });
+  }
+
+  /** Logs a line, unless this kind was logged a moment ago. */
+  say(kind: string, line: string): void {
+    const now = Date.now();
+    if (now - (this.lastSaid.get(kind) ?? 0) < QUIET_FOR) return;
+    this.lastSaid.set(kind, now);
+    this.logger.error(line.replace(/[\r\n]+/g, ' '));
+  }
+}
+
+/** The first word of a Redis error (`OOM`, `READONLY`, …), or the message's beginning. */
+function kindOf(message: string): string {
+  return /^[A-Z]{3,}\b/.exec(message)?.[0] ?? message.slice(0, 24);
+}
+
+/** Whether Redis found another type of value at the key. */
+export function isWrongType(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith('WRONGTYPE');
+}

@@ -1,0 +1,75 @@
+import { StoreUnavailableError } from '../model/errors.js';
+import type { UserKeys } from './keys.js';
+import type { scripts } from './lua/scripts.generated.js';
+import type { RedisConnection } from './redis-connection.js';
+
+export type ScriptName = keyof typeof scripts;
+export type ScriptArgument = string | number | Buffer;
+
+/** A script's answer: the code it begins with, and what follows. */
+export interface ScriptReply {
+  readonly code: string;
+  readonly values: readonly (Buffer | number | null)[];
+}
+
+export interface ScriptRunnerSettings {
+  readonly channel: string;
+  /** Names this instance on the channel. */
+  readonly origin: string;
+  /** How long ended sessions are remembered, ms. */
+  readonly tombstoneTtl: number;
+  /** Ms added to the servers' time. Not 0 in tests alone. */
+  readonly timeShift: () => number;
+}
+
+/** Sends scripts by digest, and whole where a server has forgotten them; adds what every script wants to know. */
+export class ScriptRunner {
+  constructor(
+    private readonly connection: RedisConnection,
+    private readonly settings: ScriptRunnerSettings,
+  ) {}
+
+  /**
+   * One script on a user's keys, one round trip.
+   *
+   * @throws {StoreUnavailableError} when it did not run, or may have run unanswered; it is then without effect from
+   * the command timeout on.
+   */
+  async run(script: (typeof scripts)[ScriptName], keys: UserKeys, args: readonly ScriptArgument[]): Promise<ScriptReply> {
+    const reply = await this.attempt(script, keys, args);
+    if (reply.code === 'late') {
+      // Either the command was held up, or the server's clock has leapt: with the clock read anew, the second try tells.
+      await this.connection.sampleClocks();
+      const second = await this.attempt(script, keys, args);
+      if (second.code === 'late') throw new StoreUnavailableError();
+      return second;
+    }
+    if (reply.code === 'wrongtype') {
+      this.connection.trouble.say(
+        'wrongtype',
+        `The key ${keys.user} or ${keys.expiries} holds something that is not a session record. Delete it, or give the option "keyPrefix" a value of its own.`,
+      );
+      throw new StoreUnavailableError();
+    }
+    return reply;
+  }
+
+  private async attempt(script: (typeof scripts)[ScriptName], keys: UserKeys, args: readonly ScriptArgument[]): Promise<ScriptReply> {
+    const { channel, origin, tombstoneTtl, timeShift } = this.settings;
+    const clock = await this.connection.clockFor(keys.slot);
+    const shift = timeShift();
+    const notAfter = clock.upperBound() + this.connection.settings.commandTimeout + shift;
+    const all = [channel, origin, shift, notAfter, tombstoneTtl, ...args];
+    const { client } = this.connection;
+    const raw = await this.connection.ask(async () => {
+      try {
+        return await client.callBuffer('evalsha', script.sha1, 2, keys.user, keys.expiries, ...all);
+      } catch (error) {
+        if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error;
+        return client.callBuffer('eval', script.source, 2, keys.user, keys.expiries, ...all);
+      }
+    });
+    const [code, ...values] = raw as [Buffer, ...(Buffer | number | null)[]];
+    return { code: code.toString('latin1'), values };
+  }
+}

@@ -1,0 +1,92 @@
+import { deadlineOf, expiryReason } from '../model/deadlines.js';
+import { sidOf } from '../model/ids.js';
+import { DamagedRecord, decodeRecord, toSession, type SessionRecord, type UserProfile } from '../model/record.js';
+import type { LiveSession, SessionSnapshot } from '../ports/session-store.js';
+import { unpackClock, unpackLineages, unpackTombstones } from './packed.js';
+
+/** What a reader asks of a user's hash for one session, in the order in which `snapshotOf` takes the values. */
+export function snapshotFields(sid: string, tokenId?: string): string[] {
+  return ['u', 'e', 'o', 'x', 't', `r${sid}`, `c${sid}`, `k${sid}`, `j${tokenId ?? ''}`];
+}
+
+export type FieldValue = Buffer | null;
+
+/** A live session with its record as stored, for those who write it anew. */
+export interface StoredSnapshot {
+  readonly snapshot: SessionSnapshot;
+  readonly record: SessionRecord | null;
+  readonly userId: string;
+}
+
+/** Makes a snapshot of the values of `snapshotFields`, as of `now`. Never throws on what it reads. */
+export function snapshotOf(sessionId: string, values: readonly FieldValue[], now: number): StoredSnapshot {
+  const [user = null, email = null, roles = null, cutoff = null, stones = null, record = null, clock = null, keys = null, token = null] =
+    values;
+  const sid = sidOf(sessionId);
+  const userId = user?.toString('utf8') ?? '';
+  const without = (snapshot: SessionSnapshot): StoredSnapshot => ({ snapshot, record: null, userId });
+
+  if (!clock && !record) {
+    const stone = stones && unpackTombstones(stones).find((tombstone) => tombstone.sid === sid);
+    return without(stone ? { state: 'ended', reason: stone.reason, endedAt: stone.at } : { state: 'absent' });
+  }
+  const damaged = (detail: string): StoredSnapshot => without({ state: 'damaged', detail });
+  if (!user) return damaged('the record has no user id');
+  const times = clock && unpackClock(clock);
+  if (!times) return damaged('the clock cannot be read');
+  const at = Math.max(now, times.lastAccess);
+  const reason = expiryReason(times, at);
+  if (reason) return without({ state: 'ended', reason, endedAt: deadlineOf(times) });
+  const content = record ? decodeRecord(record.toString('utf8')) : new DamagedRecord('the record is missing');
+  if (content instanceof DamagedRecord) return damaged(content.detail);
+  const lineages = keys ? unpackLineages(keys) : { cookie: null, refresh: null };
+  if (!lineages) return damaged('the credentials cannot be read');
+  const profile: UserProfile = { email: emailOf(email), roles: rolesOf(roles) };
+  const live: LiveSession = {
+    state: 'live',
+    session: toSession(sessionId, userId, { record: content, clock: times, profile }),
+    lineages,
+    revision: times.revision,
+    tokensFrom: Math.max(times.tokensFrom, numberOf(cutoff)),
+    tokenRevoked: numberOf(token) > at,
+    now: at,
+  };
+  return { snapshot: live, record: content, userId };
+}
+
+/** The sids in a whole hash. */
+export function sidsOf(fields: ReadonlyMap<string, Buffer>): string[] {
+  return [...fields.keys()].filter((field) => field.length === 17 && field.startsWith('c')).map((field) => field.slice(1));
+}
+
+/** The values that `snapshotOf` wants, out of a whole hash. */
+export function valuesOf(fields: ReadonlyMap<string, Buffer>, sid: string): FieldValue[] {
+  return snapshotFields(sid).map((field) => fields.get(field) ?? null);
+}
+
+function numberOf(value: FieldValue): number {
+  const number = value ? Number(value.toString('latin1')) : 0;
+  return Number.isFinite(number) ? number : 0;
+}
+
+function numbered(value: FieldValue): { seq: number; text: string } | null {
+  const match = value ? /^(\d{1,15}):([^]*)$/.exec(value.toString('utf8')) : null;
+  return match?.[1] !== undefined && match[2] !== undefined ? { seq: Number(match[1]), text: match[2] } : null;
+}
+
+function emailOf(value: FieldValue): UserProfile['email'] {
+  const email = numbered(value);
+  return email && { value: email.text, seq: email.seq };
+}
+
+function rolesOf(value: FieldValue): UserProfile['roles'] {
+  const roles = numbered(value);
+  if (!roles) return null;
+  try {
+    const list: unknown = JSON.parse(roles.text);
+    if (Array.isArray(list) && list.every((role) => typeof role === 'string')) return { value: list, seq: roles.seq };
+  } catch {
+    // Falls through: a profile that cannot be read must not give anyone the roles it replaced.
+  }
+  return { value: [], seq: Number.MAX_SAFE_INTEGER };
+}

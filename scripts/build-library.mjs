@@ -1,0 +1,106 @@
+// Builds libs/session twice, for `import` and for `require`, and swaps the finished result in at once, so that
+// neither a failed build nor two builds at a time leave half a dist behind. Unchanged inputs are not rebuilt.
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { inlineLua } from './inline-lua.mjs';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const library = join(root, 'libs/session');
+const dist = join(library, 'dist');
+const stamp = join(dist, '.inputs');
+const draft = join(library, `.dist-${process.pid}`);
+const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc');
+
+try {
+  inlineLua();
+  checkSubpaths();
+  const inputs = hashOfInputs();
+  if (process.argv.includes('--force') || !existsSync(stamp) || readFileSync(stamp, 'utf8') !== inputs) {
+    await build(inputs);
+  }
+} catch (error) {
+  console.error(`build-library: ${error instanceof Error ? error.message : error}`);
+  process.exitCode = 1;
+} finally {
+  rmSync(draft, { recursive: true, force: true });
+}
+
+/** @param {string} inputs */
+async function build(inputs) {
+  const started = Date.now();
+  await Promise.all([compile('esm'), compile('cjs')]);
+  writeFileSync(join(draft, 'cjs/package.json'), '{ "type": "commonjs" }\n');
+  writeFileSync(join(draft, '.inputs'), inputs);
+  swapIn();
+  console.log(`built nestjs-sessions in ${((Date.now() - started) / 1000).toFixed(1)} s`);
+}
+
+function swapIn() {
+  const old = `${draft}-old`;
+  for (let attempt = 1; ; attempt++) {
+    try {
+      if (existsSync(dist)) renameSync(dist, old);
+      renameSync(draft, dist);
+      break;
+    } catch (error) {
+      // Another build swapped its result in between our two steps: put ours in its place.
+      if (attempt === 5) throw error;
+    } finally {
+      rmSync(old, { recursive: true, force: true });
+    }
+  }
+}
+
+/**
+ * @param {'esm' | 'cjs'} kind
+ * @returns {Promise<void>}
+ */
+function compile(kind) {
+  const outDir = join(draft, kind);
+  mkdirSync(outDir, { recursive: true });
+  const child = spawn(process.execPath, [tsc, '-p', join(library, `tsconfig.${kind}.json`), '--outDir', outDir], {
+    cwd: root,
+    stdio: 'inherit',
+  });
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('exit', (code) => (code === 0 ? resolve() : reject(new Error(`the ${kind} compilation failed`))));
+  });
+}
+
+/** A subpath is a folder of src with an index.ts; package.json must name it, or nobody could import it. */
+function checkSubpaths() {
+  const { exports, typesVersions } = JSON.parse(readFileSync(join(library, 'package.json'), 'utf8'));
+  for (const entry of readdirSync(join(library, 'src'), { withFileTypes: true })) {
+    if (!entry.isDirectory() || !existsSync(join(library, 'src', entry.name, 'index.ts'))) continue;
+    if (exports[`./${entry.name}`] === undefined || typesVersions['*'][entry.name] === undefined) {
+      throw new Error(
+        `libs/session/src/${entry.name}/index.ts makes a subpath: run "node scripts/add-subpath.mjs ${entry.name}"`,
+      );
+    }
+  }
+}
+
+function hashOfInputs() {
+  const hash = createHash('sha256');
+  const fixed = ['package-lock.json', 'tsconfig.base.json', 'scripts/build-library.mjs'].map((file) =>
+    join(root, file),
+  );
+  const own = ['package.json', 'tsconfig.esm.json', 'tsconfig.cjs.json'].map((file) => join(library, file));
+  const sources = readdirSync(join(library, 'src'), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
+    .map((entry) => join(entry.parentPath, entry.name))
+    .sort();
+  for (const file of [...fixed, ...own, ...sources]) {
+    if (!existsSync(file)) continue;
+    hash
+      .update(`${file.slice(root.length)}\0`)
+      .update(readFileSync(file))
+      .update('\0');
+  }
+  return hash.digest('hex');
+}

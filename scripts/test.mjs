@@ -1,0 +1,207 @@
+// What `npm test` runs: finds or starts a Redis, runs jest against it, and leaves nothing running.
+// TEST_REDIS_URL   a Redis to use (its database is written to); otherwise one is started and stopped here
+// TEST_COUNTS_FILE where to write {"passed": n, "failed": n} at the end
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { findServerBinary, ping, startRedisProcess } from './redis-process.mjs';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const run = mkdtempSync(join(tmpdir(), 'sessions-test-'));
+const registry = join(run, 'servers');
+const results = join(run, 'results.json');
+mkdirSync(registry);
+
+/** @type {(() => unknown)[]} */
+const cleanups = [];
+/** @type {import('node:child_process').ChildProcess | undefined} */
+let jest;
+/** @type {NodeJS.Signals | undefined} */
+let interrupted;
+
+for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) {
+  process.on(signal, () => {
+    interrupted = signal;
+    jest?.kill('SIGTERM');
+  });
+}
+
+let code = 1;
+try {
+  const url = await obtainRedis();
+  if (interrupted === undefined) code = await runJest(url);
+} catch (error) {
+  console.error(`npm test: ${error instanceof Error ? error.message : error}`);
+} finally {
+  for (const cleanup of cleanups.reverse()) await cleanup();
+  const left = killLeftovers();
+  if (left.length > 0 && interrupted === undefined) {
+    console.error(
+      `npm test: the tests left ${left.length} Redis server(s) running (process ${left.join(', ')}): stop them in afterAll`,
+    );
+    code = code || 1;
+  }
+  writeCounts(left.length);
+  rmSync(run, { recursive: true, force: true });
+}
+process.exitCode = interrupted === undefined ? code : interrupted === 'SIGINT' ? 130 : 143;
+
+async function obtainRedis() {
+  if (process.env.TEST_REDIS_URL) {
+    // Suites with servers of their own need the binary even so.
+    if (findServerBinary() === undefined) installRedis();
+    return process.env.TEST_REDIS_URL;
+  }
+  let binary = findServerBinary();
+  if (binary === undefined) {
+    const url = await startInDocker();
+    if (url !== undefined) {
+      installRedis();
+      return url;
+    }
+    installRedis();
+    binary = findServerBinary();
+  }
+  if (binary === undefined) {
+    throw new Error(
+      'no Redis found. Install one (Debian: apt-get install redis-server; macOS: brew install redis), ' +
+        'or start Docker, or set TEST_REDIS_URL=redis://host:port to a Redis whose data may be overwritten.',
+    );
+  }
+  const server = await startRedisProcess({ binary });
+  cleanups.push(() => server.stop());
+  return server.url;
+}
+
+async function startInDocker() {
+  if (spawnSync('docker', ['info'], { stdio: 'ignore', timeout: 10_000 }).status !== 0) return undefined;
+  const server = ['redis-server', '--save', '', '--maxmemory-policy', 'noeviction', '--enable-debug-command', 'yes'];
+  const started = docker(['run', '--rm', '--detach', '--publish', '127.0.0.1::6379', 'redis:7-alpine', ...server]);
+  if (started === undefined) return undefined;
+  cleanups.push(() => docker(['stop', '--time', '2', started]));
+  const port = Number(docker(['port', started, '6379/tcp'])?.split('\n')[0]?.split(':').pop());
+  for (let attempt = 0; attempt < 100; attempt++) {
+    if (await ping(port)) return `redis://127.0.0.1:${port}`;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  return undefined;
+}
+
+/** @param {string[]} args */
+function docker(args) {
+  const { status, stdout, stderr } = spawnSync('docker', args, { encoding: 'utf8', timeout: 120_000 });
+  if (status === 0) return stdout.trim();
+  console.error(`npm test: docker ${args[0]} failed: ${stderr.trim()}`);
+  return undefined;
+}
+
+/** Only as root on Debian, where it needs no question asked; everybody else is told what to install. */
+function installRedis() {
+  const isDebianRoot = process.getuid?.() === 0 && existsSync('/etc/debian_version');
+  if (!isDebianRoot || spawnSync('apt-get', ['--version'], { stdio: 'ignore' }).status !== 0) return;
+  console.log('npm test: installing redis-server (apt-get)');
+  const busyBefore = isDefaultPortTaken();
+  const options = /** @type {const} */ ({
+    encoding: 'utf8',
+    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+  });
+  for (const args of [
+    ['update', '-qq'],
+    ['install', '-y', '-qq', '--no-install-recommends', 'redis-server'],
+  ]) {
+    const { status, stderr } = spawnSync('apt-get', args, options);
+    if (status !== 0) console.error(`npm test: apt-get ${args[0]} failed: ${(stderr ?? '').trim()}`);
+  }
+  // The package starts a server of its own where it can; nobody asked for that one.
+  if (!busyBefore && isDefaultPortTaken()) {
+    spawnSync('service', ['redis-server', 'stop'], { stdio: 'ignore' });
+    if (isDefaultPortTaken()) spawnSync('redis-cli', ['-p', '6379', 'shutdown', 'nosave'], { stdio: 'ignore' });
+  }
+}
+
+function isDefaultPortTaken() {
+  const probe =
+    "require('net').connect(6379,'127.0.0.1').on('connect',()=>process.exit(0)).on('error',()=>process.exit(1))";
+  return spawnSync(process.execPath, ['-e', probe], { timeout: 5_000 }).status === 0;
+}
+
+/** @param {string} url */
+function runJest(url) {
+  const args = process.argv.slice(2);
+  const wantsCounts = !args.some((arg) => /^--(watch|watchAll|outputFile|json|listTests|showConfig|help)\b/.test(arg));
+  const flags = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning'];
+  const child = spawn(
+    process.execPath,
+    [
+      ...flags,
+      join(root, 'node_modules/jest/bin/jest.js'),
+      ...(wantsCounts ? ['--json', `--outputFile=${results}`] : []),
+      ...args,
+    ],
+    {
+      cwd: root,
+      stdio: 'inherit',
+      env: {
+        ...process.env,
+        TEST_REDIS_URL: url,
+        TEST_REDIS_REGISTRY: registry,
+        ...(findServerBinary() === undefined ? {} : { TEST_REDIS_SERVER: findServerBinary() }),
+      },
+    },
+  );
+  jest = child;
+  const watchdog = watchForOpenHandles(child);
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('exit', (status) => {
+      clearInterval(watchdog);
+      resolve(status ?? 1);
+    });
+  });
+}
+
+/** Jest waits for ever on a handle a test left open, after it has said so: results written long ago are the sign. */
+function watchForOpenHandles(/** @type {import('node:child_process').ChildProcess} */ child) {
+  let since = 0;
+  return setInterval(() => {
+    if (!existsSync(results)) return;
+    since ||= Date.now();
+    if (Date.now() - since < 15_000) return;
+    console.error(
+      'npm test: jest cannot end, a test left something open; find it with: npm test -- --detectOpenHandles',
+    );
+    child.kill('SIGKILL');
+  }, 1_000);
+}
+
+/** Ends the servers that tests left behind, also those of a killed jest; returns their process ids. */
+function killLeftovers() {
+  return readdirSync(registry)
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((pid) => {
+      try {
+        process.kill(pid, 'SIGKILL');
+        return true;
+      } catch {
+        return false;
+      }
+    });
+}
+
+/** @param {number} leftovers */
+function writeCounts(leftovers) {
+  const file = process.env.TEST_COUNTS_FILE;
+  if (!file) return;
+  const counts = { passed: 0, failed: leftovers > 0 ? 1 : 0 };
+  if (existsSync(results)) {
+    const summary = JSON.parse(readFileSync(results, 'utf8'));
+    counts.passed = summary.numPassedTests;
+    // A suite that could not even load has no tests to count.
+    counts.failed += summary.numFailedTests + summary.numRuntimeErrorTestSuites;
+  }
+  if (code !== 0 && counts.failed === 0) counts.failed = 1;
+  writeFileSync(file, JSON.stringify(counts));
+}
