@@ -21,6 +21,15 @@ export default tseslint.config(
   },
   { files: ['libs/session/src/**/*.ts'], rules: { 'no-console': 'error' } },
   {
+    files: ['src/**/*.ts'],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        { patterns: [{ group: ['**/libs/**'], message: 'Import nestjs-sessions by name, as any user would.' }] },
+      ],
+    },
+  },
+  {
     files: ['**/test/**/*.ts'],
     rules: {
       // Bodies of HTTP replies are any, and what a test reads from them it asserts.

@@ -32,11 +32,28 @@ try {
 /** @param {string} inputs */
 async function build(inputs) {
   const started = Date.now();
-  await Promise.all([compile('esm'), compile('cjs')]);
+  removeAbandonedDrafts();
+  const complaints = await Promise.all([compile('esm'), compile('cjs')]);
+  // Most errors are found by both.
+  const lines = new Set(complaints.flatMap((output) => output.split('\n')));
+  if (complaints.some((output) => output !== '')) throw new Error(`it does not compile\n${[...lines].join('\n')}`);
   writeFileSync(join(draft, 'cjs/package.json'), '{ "type": "commonjs" }\n');
   writeFileSync(join(draft, '.inputs'), inputs);
   swapIn();
   console.log(`built nestjs-sessions in ${((Date.now() - started) / 1000).toFixed(1)} s`);
+}
+
+/** What builds left behind that were killed. */
+function removeAbandonedDrafts() {
+  for (const name of readdirSync(library)) {
+    const pid = /^\.dist-(\d+)/.exec(name)?.[1];
+    if (pid === undefined) continue;
+    try {
+      process.kill(Number(pid), 0);
+    } catch {
+      rmSync(join(library, name), { recursive: true, force: true });
+    }
+  }
 }
 
 function swapIn() {
@@ -57,18 +74,18 @@ function swapIn() {
 
 /**
  * @param {'esm' | 'cjs'} kind
- * @returns {Promise<void>}
+ * @returns {Promise<string>} what the compiler complained about, empty when it did not
  */
 function compile(kind) {
   const outDir = join(draft, kind);
   mkdirSync(outDir, { recursive: true });
-  const child = spawn(process.execPath, [tsc, '-p', join(library, `tsconfig.${kind}.json`), '--outDir', outDir], {
-    cwd: root,
-    stdio: 'inherit',
-  });
+  const args = [tsc, '-p', join(library, `tsconfig.${kind}.json`), '--outDir', outDir];
+  const child = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] });
+  let output = '';
+  child.stdout.on('data', (chunk) => (output += chunk));
   return new Promise((resolve, reject) => {
     child.once('error', reject);
-    child.once('exit', (code) => (code === 0 ? resolve() : reject(new Error(`the ${kind} compilation failed`))));
+    child.once('close', (code) => resolve(code === 0 ? '' : output || `the ${kind} compilation ended with ${code}`));
   });
 }
 

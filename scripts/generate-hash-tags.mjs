@@ -6,7 +6,10 @@ import { fileURLToPath } from 'node:url';
 const SLOTS = 16384;
 const STEP = 16;
 
-/** CRC-16/XMODEM, as the Redis Cluster specification defines key slots. */
+/**
+ * CRC-16/XMODEM, as the Redis Cluster specification defines key slots.
+ * @param {string} text
+ */
 function crc16(text) {
   let crc = 0;
   for (const byte of Buffer.from(text)) {
@@ -24,7 +27,8 @@ for (let number = 0; tags.size < SLOTS / STEP; number += 1) {
 }
 const ordered = Array.from({ length: SLOTS / STEP }, (_, bucket) => tags.get(bucket));
 const lines = [];
-for (let first = 0; first < ordered.length; first += 16) lines.push(`  '${ordered.slice(first, first + 16).join(' ')}',`);
+for (let first = 0; first < ordered.length; first += 16)
+  lines.push(`  '${ordered.slice(first, first + 16).join(' ')}',`);
 writeFileSync(
   fileURLToPath(new URL('../libs/session/src/redis/hash-tags.ts', import.meta.url)),
   `/**

@@ -1,18 +1,15 @@
 import 'reflect-metadata';
-import { Controller, Get, Module } from '@nestjs/common';
-import { NestFactory } from '@nestjs/core';
+import { Logger } from '@nestjs/common';
+import { createApp } from './create-app.js';
+import { EnvironmentError, readEnvironment } from './config/environment.js';
 
-@Controller('health')
-class HealthController {
-  @Get()
-  health(): { status: string } {
-    return { status: 'ok' };
-  }
+try {
+  const app = await createApp(process.env);
+  await app.listen(readEnvironment(process.env).port);
+  new Logger('Sample').log(`Listening on ${(await app.getUrl()).replace('[::1]', 'localhost')}`);
+} catch (error) {
+  // What to mend is in the message; of everything else the stack tells more.
+  const isMendable = error instanceof EnvironmentError || (error instanceof Error && 'code' in error);
+  console.error(isMendable ? error.message : error);
+  process.exit(1);
 }
-
-@Module({ controllers: [HealthController] })
-class AppModule {}
-
-const app = await NestFactory.create(AppModule);
-app.enableShutdownHooks();
-await app.listen(process.env.PORT ?? 3000);

@@ -1,1 +1,126 @@
-export {};
+export {
+  AuthenticationError,
+  ConfigurationError,
+  endedError,
+  HTTP_STATUS,
+  InvalidArgumentError,
+  SessionConflictError,
+  SessionError,
+  SessionLimitError,
+  SessionTooLargeError,
+  StoreUnavailableError,
+  type SessionErrorCode,
+} from './model/errors.js';
+export type {
+  HijackSuspectedEvent,
+  LimitReachedEvent,
+  NewDeviceEvent,
+  ReuseDetectedEvent,
+  RotationLostEvent,
+  SessionChangedEvent,
+  SessionCreatedEvent,
+  SessionDamagedEvent,
+  SessionEndedEvent,
+  SessionEvent,
+  SessionEventOf,
+  SessionEventType,
+  SessionRefreshedEvent,
+  SessionRenewedEvent,
+  UseAfterEndEvent,
+} from './model/events.js';
+export { LIMIT_POLICIES, type LimitPolicy, type SessionLimit } from './model/limit.js';
+export type { CredentialKind, Lineage, Lineages, Presented, RotationRule } from './model/lineage.js';
+export { generateSecureSessionId, type SecureIdOptions } from './model/secure-id.js';
+export {
+  DEVICE_TYPES,
+  END_REASONS,
+  type DeviceSession,
+  type DeviceType,
+  type EndReason,
+  type NewSession,
+  type Session,
+  type SessionChange,
+  type SessionData,
+  type SessionLocation,
+  type SessionMetadata,
+  type SessionPatch,
+  type UserPatch,
+} from './model/session.js';
+
+export type { ListenerErrorHandler } from './ports/listeners.js';
+export {
+  SessionStore,
+  type AbsentSession,
+  type CreateOptions,
+  type DamagedSession,
+  type DestroyAllOptions,
+  type DestroyEverybodyOptions,
+  type DestroyOptions,
+  type EndedSession,
+  type GoneSession,
+  type LiveSession,
+  type ReadOptions,
+  type RenewOutcome,
+  type RenewRequest,
+  type RotateOutcome,
+  type RotateRequest,
+  type SessionSnapshot,
+  type SweepOptions,
+} from './ports/session-store.js';
+export { TokenBlacklist, type BlacklistEntry, type BlacklistScope } from './ports/token-blacklist.js';
+
+export type { ResolvedCookieOptions } from './options/cookie-options.js';
+export type { Duration } from './options/duration.js';
+export type { RedisClusterOption, RedisOption } from './options/redis-option.js';
+export type {
+  ResolvedJwtOptions,
+  ResolvedLifetimeOptions,
+  ResolvedSecurityOptions,
+  ResolvedSessionOptions,
+} from './options/resolved-options.js';
+export type { SessionKeys } from './options/session-keys.js';
+export type {
+  JwtAlgorithm,
+  JwtKeyMaterial,
+  JwtKeyOptions,
+  JwtOptions,
+  MaxSessionsPerUser,
+  NearCacheOptions,
+  RememberMeOptions,
+  SameSite,
+  SecurityOptions,
+  SessionCookieOptions,
+  SessionLifetimeOptions,
+  SessionModuleOptions,
+  SessionOptionsFactory,
+  SignalAction,
+} from './options/session-module-options.js';
+export type { ResolvedStoreOptions, SessionStoreOptions } from './options/store-options.js';
+export { SESSION_OPTIONS } from './options/tokens.js';
+
+export { MemorySessionStore, type MemorySessionStoreOptions } from './memory/memory-session-store.js';
+export { MemoryTokenBlacklist, type MemoryTokenBlacklistOptions } from './memory/memory-token-blacklist.js';
+
+export { AccessTokenVerifier, type VerifiedAccessToken } from './services/access-token-verifier.js';
+export { DeviceSessionService, type NewDeviceSession } from './services/device-session-service.js';
+export { SessionAdminService } from './services/session-admin-service.js';
+export type { AuthenticateOptions, Authentication } from './services/session-authenticator.js';
+export { SessionEvents } from './services/session-events.js';
+export {
+  SessionService,
+  type RenewedSession,
+  type RenewOptions,
+  type StartedSession,
+  type StartOptions,
+} from './services/session-service.js';
+
+export { SessionHttpException, type SessionErrorBody } from './http/http-errors.js';
+export { CurrentSession, CurrentUser, ReqSession } from './http/parameter-decorators.js';
+export { RequestSession, type SignedIn, type SignInOptions } from './http/request-session.js';
+export { RolesGuard } from './http/roles.guard.js';
+export { AllowPending, NoTouch, Public, RequireFresh, Roles, StepUp } from './http/route-decorators.js';
+export { SessionExceptionFilter } from './http/session-exception.filter.js';
+export { SessionGuard } from './http/session.guard.js';
+export type { SessionUser } from './http/session-parameter.pipe.js';
+
+export { SessionModule } from './module/session.module.js';

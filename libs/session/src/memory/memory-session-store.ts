@@ -2,7 +2,15 @@ import { randomBytes } from 'node:crypto';
 import { deadlineOf, durationMs, epochMs, expiryReason } from '../model/deadlines.js';
 import { InvalidArgumentError, SessionConflictError, SessionLimitError } from '../model/errors.js';
 import type { SessionEvent, SessionEventType } from '../model/events.js';
-import { assertUserId, deviceHashOf, isSessionId, newSessionId, sidOf, userKeyOf, userKeyOfSession } from '../model/ids.js';
+import {
+  assertUserId,
+  deviceHashOf,
+  isSessionId,
+  newSessionId,
+  sidOf,
+  userKeyOf,
+  userKeyOfSession,
+} from '../model/ids.js';
 import { makeRoom } from '../model/limit.js';
 import { judge, newLineage, redrawn, rotated, type CredentialKind, type Lineage } from '../model/lineage.js';
 import {
@@ -23,9 +31,22 @@ import {
   type SessionRecord,
   type UserProfile,
 } from '../model/record.js';
-import type { EndReason, NewSession, Session, SessionChange, SessionData, SessionPatch, UserPatch } from '../model/session.js';
+import type {
+  EndReason,
+  NewSession,
+  Session,
+  SessionChange,
+  SessionData,
+  SessionPatch,
+  UserPatch,
+} from '../model/session.js';
 import { TOMBSTONES_PER_USER, type Tombstone } from '../model/tombstones.js';
-import { assertLimit, resolveStoreOptions, type ResolvedStoreOptions, type SessionStoreOptions } from '../options/store-options.js';
+import {
+  assertLimit,
+  resolveStoreOptions,
+  type ResolvedStoreOptions,
+  type SessionStoreOptions,
+} from '../options/store-options.js';
 import { Listeners, type ListenerErrorHandler } from '../ports/listeners.js';
 import {
   SessionStore,
@@ -120,11 +141,10 @@ export class MemorySessionStore extends SessionStore {
     if (user.userId !== userId) throw new Error('two user ids share one 96-bit address');
     this.removeExpired(userKey, user, now);
     const deviceHash = record.deviceId === undefined ? null : deviceHashOf(record.deviceId);
-    const replaced = [...user.sessions].filter(
-      ([sid, stored]) =>
-        userKey + sid === options.replaces || (deviceHash !== null && stored.deviceHash?.equals(deviceHash) === true),
-    );
-    const staying = [...user.sessions].filter((entry) => !replaced.includes(entry));
+    const isReplaced = ([sid, stored]: [string, StoredSession]): boolean =>
+      userKey + sid === options.replaces || (deviceHash !== null && stored.deviceHash?.equals(deviceHash) === true);
+    const replaced = [...user.sessions].filter(isReplaced);
+    const staying = [...user.sessions].filter((entry) => !isReplaced(entry));
     const deviceType = record.deviceType ?? 'unknown';
     const evicted = makeRoom(
       staying.map(([sid, stored]) => ({
@@ -259,7 +279,8 @@ export class MemorySessionStore extends SessionStore {
     for (const kind of ['cookie', 'refresh'] as const satisfies CredentialKind[]) {
       const hash = request.credentials[kind];
       const lineage = stored[kind];
-      if (hash) stored[kind] = copied(lineage ? redrawn(lineage, hash, now, request.repeatableFor) : newLineage(hash, now));
+      if (hash)
+        stored[kind] = copied(lineage ? redrawn(lineage, hash, now, request.repeatableFor) : newLineage(hash, now));
     }
     stored.revision = newRevision();
     stored.clock = {
@@ -269,7 +290,7 @@ export class MemorySessionStore extends SessionStore {
       authenticatedAt: request.freshen ? now : stored.clock.authenticatedAt,
     };
     this.announceOf('renewed', sessionId, live.user, now);
-    return this.look(sessionId, now) as LiveSession;
+    return this.look(sessionId, now);
   }
 
   async destroy(sessionId: string, options: DestroyOptions = {}): Promise<boolean> {
@@ -398,7 +419,10 @@ export class MemorySessionStore extends SessionStore {
     };
   }
 
-  private findLive(sessionId: string, now: number): { userKey: string; user: StoredUser; stored: StoredSession } | null {
+  private findLive(
+    sessionId: string,
+    now: number,
+  ): { userKey: string; user: StoredUser; stored: StoredSession } | null {
     if (!isSessionId(sessionId)) return null;
     const userKey = userKeyOfSession(sessionId);
     const user = this.users.get(userKey);
@@ -463,7 +487,14 @@ type PlainEventType = Extract<
 >;
 
 function newUser(userId: string): StoredUser {
-  return { userId, sessions: new Map(), profile: { email: null, roles: null }, tokensFrom: 0, revoked: new Map(), tombstones: [] };
+  return {
+    userId,
+    sessions: new Map(),
+    profile: { email: null, roles: null },
+    tokensFrom: 0,
+    revoked: new Map(),
+    tombstones: [],
+  };
 }
 
 function newRevision(): string {
@@ -490,5 +521,8 @@ function copied(lineage: Lineage): Lineage {
 
 function mayRenew(lineage: Lineage | null, hash: Buffer, now: number): boolean {
   if (!lineage) return false;
-  return lineage.hash.equals(hash) || (lineage.previous !== null && lineage.previous.until > now && lineage.previous.hash.equals(hash));
+  return (
+    lineage.hash.equals(hash) ||
+    (lineage.previous !== null && lineage.previous.until > now && lineage.previous.hash.equals(hash))
+  );
 }

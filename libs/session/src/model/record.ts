@@ -90,7 +90,10 @@ export function newRecord(input: NewSession): SessionRecord {
 export function patchOf(change: SessionChange, session: Session): SessionPatch {
   const patch = typeof change === 'function' ? change(session) : change;
   if (patch === null || typeof patch !== 'object' || Array.isArray(patch)) {
-    throw new InvalidArgumentError('update', 'takes a patch object, or a function that returns one at once (no promise)');
+    throw new InvalidArgumentError(
+      'update',
+      'takes a patch object, or a function that returns one at once (no promise)',
+    );
   }
   if (typeof (patch as { then?: unknown }).then === 'function') {
     // Refused unread: what it may still reject with must not end the process.
@@ -120,7 +123,11 @@ export function patchRecord(record: SessionRecord, patch: SessionPatch): Session
  * The record with what the user's profile has set since it was written. A patch of email or roles builds on this one:
  * the patched record counts as newer than the profile as a whole, and would otherwise bring back the other value.
  */
-export function withProfile(record: SessionRecord, clock: Pick<SessionClock, 'profileSeq'>, profile: UserProfile): SessionRecord {
+export function withProfile(
+  record: SessionRecord,
+  clock: Pick<SessionClock, 'profileSeq'>,
+  profile: UserProfile,
+): SessionRecord {
   const { email, roles } = profile;
   return {
     ...record,
@@ -187,7 +194,8 @@ export function decodeRecord(json: string): SessionRecord | DamagedRecord {
   if (!isOptional(fields['deviceId'], isString)) return new DamagedRecord('deviceId is not a string');
   if (!isOptional(fields['deviceName'], isString)) return new DamagedRecord('deviceName is not a string');
   if (!isOptional(fields['deviceType'], isString)) return new DamagedRecord('deviceType is not a string');
-  if (!isOptional(fields['lastLocation'], isStringObject)) return new DamagedRecord('lastLocation is not an object of strings');
+  if (!isOptional(fields['lastLocation'], isStringObject))
+    return new DamagedRecord('lastLocation is not an object of strings');
   if (!isOptional(fields['amr'], isStringList)) return new DamagedRecord('amr is not a list of strings');
   if (!isOptional(fields['acr'], isString)) return new DamagedRecord('acr is not a string');
   if (!isOptional(fields['pending'], isBoolean)) return new DamagedRecord('pending is not a boolean');
@@ -207,7 +215,7 @@ export function toSession(
     ...content,
     id,
     userId,
-    data: record.data as SessionData,
+    data: record.data,
     createdAt: clock.createdAt,
     lastAccess: clock.lastAccess,
     expiresAt: clock.expiresAt,
@@ -223,7 +231,9 @@ export function absoluteEnd(now: number, absoluteTimeout: number, cap: number | 
 }
 
 function compact(record: { [K in keyof SessionRecord]: SessionRecord[K] | undefined }): SessionRecord {
-  return Object.fromEntries(Object.entries(record).filter(([, value]) => value !== undefined)) as unknown as SessionRecord;
+  return Object.fromEntries(
+    Object.entries(record).filter(([, value]) => value !== undefined),
+  ) as unknown as SessionRecord;
 }
 
 /** Checked list of roles. @throws {InvalidArgumentError} */
@@ -275,7 +285,7 @@ function dataObject(value: unknown): Record<string, unknown> {
 }
 
 function metadataOf(value: unknown): SessionMetadata | undefined {
-  return value === undefined ? undefined : (stringsOf('metadata', value) as SessionMetadata);
+  return value === undefined ? undefined : stringsOf('metadata', value);
 }
 
 function locationOf(value: unknown): SessionLocation | undefined {

@@ -2,7 +2,7 @@ import { ConfigurationError } from '../model/errors.js';
 
 /** Stops the boot: which option, what is wrong with it, how to mend it. Never repeat a secret in it. */
 export function refuse(option: string, complaint: string): never {
-  throw new ConfigurationError(`${option}: ${complaint}.`);
+  throw new ConfigurationError(`${option}: ${complaint}${complaint.endsWith('?') ? '' : '.'}`);
 }
 
 /** The known name nearest to an unknown one, or null when none is near. */

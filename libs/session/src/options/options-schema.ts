@@ -100,7 +100,7 @@ const cookie = z.strictObject({
 
 const jwt = z.strictObject({
   issuer: text,
-  audience: z.union([text, z.array(text).min(1)], { error: 'must be text or a list of texts, not empty' }),
+  audience: z.union([text, z.array(text).min(1, { error: 'must not be empty' })], { error: 'must be text or a list of texts, not empty' }),
   keys: z
     .array(
       z.strictObject({

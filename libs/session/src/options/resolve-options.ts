@@ -1,5 +1,6 @@
 import { ALPHANUMERIC, complaintAboutIdShape } from '../model/secure-id.js';
 import { resolveCookieOptions } from './cookie-options.js';
+import { resolveJwtKeys } from './jwt-keys.js';
 import { refuse } from './option-complaint.js';
 import type { ParsedOptions } from './options-schema.js';
 import { parseOptions } from './parse-options.js';
@@ -20,15 +21,16 @@ export function resolveSessionOptions(options: SessionModuleOptions = {}): Resol
   const parsed = parseOptions(options);
   const session = resolveLifetime(parsed.session);
   const { maxSessionsPerUser, onLimit } = session;
+  const keys = deriveKeys(options);
   const resolved: Omit<ResolvedSessionOptions, 'redis'> = freeze({
     store: options.store,
     blacklist: options.blacklist,
-    keys: deriveKeys(options),
+    keys,
     keyPrefix: parsed.keyPrefix,
     tenant: parsed.tenant,
     session,
     cookie: resolveCookieOptions(parsed.cookie),
-    jwt: parsed.jwt,
+    jwt: parsed.jwt && { ...parsed.jwt, keys: resolveJwtKeys(options.jwt?.keys, keys.jwt) },
     security: resolveSecurity(parsed.security),
     nearCache: parsed.nearCache,
     sweeper: parsed.sweeper,

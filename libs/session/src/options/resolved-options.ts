@@ -2,9 +2,10 @@ import type { LimitPolicy } from '../model/limit.js';
 import type { SessionStore } from '../ports/session-store.js';
 import type { TokenBlacklist } from '../ports/token-blacklist.js';
 import type { ResolvedCookieOptions } from './cookie-options.js';
+import type { JwtKey } from './jwt-keys.js';
 import type { RedisOption } from './redis-option.js';
 import type { SessionKeys } from './session-keys.js';
-import type { JwtKeyOptions, MaxSessionsPerUser, SessionModuleOptions, SignalAction } from './session-module-options.js';
+import type { MaxSessionsPerUser, SessionModuleOptions, SignalAction } from './session-module-options.js';
 import type { ResolvedStoreOptions } from './store-options.js';
 
 /** What the options come to: defaults filled in, durations in milliseconds, checked and frozen once at boot. */
@@ -45,7 +46,8 @@ export interface ResolvedLifetimeOptions {
 export interface ResolvedJwtOptions {
   readonly issuer: string;
   readonly audience: string | readonly string[];
-  readonly keys?: readonly Readonly<JwtKeyOptions>[] | undefined;
+  /** The first signs, all verify. */
+  readonly keys: readonly JwtKey[];
   readonly accessTokenTtl: number;
   readonly refreshGrace: number;
 }

@@ -74,7 +74,7 @@ export type RotateOutcome =
   | GoneSession;
 
 export interface RenewRequest {
-  /** SHA-256 of each newly drawn secret. A kind that is left out keeps its secret. */
+  /** SHA-256 of each newly drawn secret. A kind that is left out keeps its secret; one that the session has not is not added. */
   readonly credentials: { readonly cookie?: Buffer; readonly refresh?: Buffer };
   /** Whether the user has just proved who they are: sets `authenticatedAt`. */
   readonly freshen: boolean;

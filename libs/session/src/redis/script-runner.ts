@@ -1,3 +1,4 @@
+import type { Cluster, Redis } from 'ioredis';
 import { StoreUnavailableError } from '../model/errors.js';
 import type { UserKeys } from './keys.js';
 import type { scripts } from './lua/scripts.generated.js';
@@ -61,15 +62,23 @@ export class ScriptRunner {
     const notAfter = clock.upperBound() + this.connection.settings.commandTimeout + shift;
     const all = [channel, origin, shift, notAfter, tombstoneTtl, ...args];
     const { client } = this.connection;
-    const raw = await this.connection.ask(async () => {
-      try {
-        return await client.callBuffer('evalsha', script.sha1, 2, keys.user, keys.expiries, ...all);
-      } catch (error) {
-        if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error;
-        return client.callBuffer('eval', script.source, 2, keys.user, keys.expiries, ...all);
-      }
-    });
+    const raw = await this.connection.ask(async () => evaluate(client, script, [keys.user, keys.expiries], all));
     const [code, ...values] = raw as [Buffer, ...(Buffer | number | null)[]];
     return { code: code.toString('latin1'), values };
+  }
+}
+
+/** Runs a script by its digest, or whole where the server has forgotten it. */
+export async function evaluate(
+  client: Redis | Cluster,
+  script: (typeof scripts)[ScriptName],
+  keys: readonly string[],
+  args: readonly ScriptArgument[],
+): Promise<unknown> {
+  try {
+    return await client.callBuffer('evalsha', script.sha1, keys.length, ...keys, ...args);
+  } catch (error) {
+    if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error;
+    return client.callBuffer('eval', script.source, keys.length, ...keys, ...args);
   }
 }

@@ -33,7 +33,7 @@ interface TestApi {
  */
 function api<K extends keyof TestApi>(name: K): TestApi[K] {
   const found = (globalThis as Partial<TestApi>)[name];
-  if (typeof found !== 'function') {
+  if (found === undefined) {
     throw new Error(
       `nestjs-sessions/testing needs ${name}() as a global: call it from a test file of jest, or of vitest with "globals: true".`,
     );

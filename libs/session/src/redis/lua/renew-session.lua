@@ -5,7 +5,7 @@
 -- ARGV[6] user key; [7] sid; [8] record or '' to keep it; [9] revision the record was computed from; [10] new
 -- revision; [11] '1' where the record's own email or roles shall count from now on; [12] kind of the presented
 -- credential (1 cookie, 2 refresh) or ''; [13] hash of its secret; [14] new cookie secret's hash or ''; [15] new refresh
--- secret's hash or ''; [16] '1' where the user has just proved who they are; [17] ms for which the replaced secret may
+-- secret's hash or '' (a kind that the session has not is not added); [16] '1' where the user has just proved who they are; [17] ms for which the replaced secret may
 -- repeat this call.
 -- Returns {'renewed', now, snapshot…}, {'conflict', now, snapshot…}, {'unknown'}, {'absent', now, snapshot…}, or what
 -- header.lua returns.
@@ -34,11 +34,10 @@ if ARGV[8] ~= '' and clock.revision ~= ARGV[9] then
 end
 
 for kind = 1, 2 do
-  local hash = ARGV[13 + kind]
-  if hash ~= '' then
-    local before = lineages[kind]
-    lineages[kind] = { hash = hash, n = 0, rotatedAt = now, client = before and before.client,
-      previous = before and before.hash, previousUntil = before and now + tonumber(ARGV[17]) }
+  local hash, before = ARGV[13 + kind], lineages[kind]
+  if hash ~= '' and before then
+    lineages[kind] = { hash = hash, n = 0, rotatedAt = now, client = before.client, previous = before.hash,
+      previousUntil = now + tonumber(ARGV[17]) }
   end
 end
 clock.revision = ARGV[10]

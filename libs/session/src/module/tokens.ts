@@ -1,0 +1,2 @@
+/** Injects the options as the user wrote them. */
+export const RAW_SESSION_OPTIONS = Symbol('RAW_SESSION_OPTIONS');

@@ -1,0 +1,58 @@
+import { describeCreate } from './contract/create.js';
+import { describeDamage } from './contract/damage.js';
+import { describeDeadlines } from './contract/deadlines.js';
+import { describeDestroy } from './contract/destroy.js';
+import { describeEvents } from './contract/events.js';
+import { describeLimits } from './contract/limits.js';
+import { describeRead } from './contract/read.js';
+import { describeRenew } from './contract/renew.js';
+import { describeRotate } from './contract/rotate.js';
+import { describeSweep } from './contract/sweep.js';
+import { describeTokens } from './contract/tokens.js';
+import { describeUpdate } from './contract/update.js';
+import { describeUserIds } from './contract/user-ids.js';
+import type { CreateStoreHarness } from './store-harness.js';
+import { storeOpener } from './test-bed.js';
+import { describe } from './test-api.js';
+
+/**
+ * The specification of a `SessionStore`, as tests: what the port promises, held against any adapter. Runs under jest, and
+ * under vitest with `globals: true`; moves time through the harness and never sleeps.
+ *
+ * @example
+ * ```ts
+ * import { MemorySessionStore } from 'nestjs-sessions';
+ * import { describeSessionStore } from 'nestjs-sessions/testing';
+ *
+ * describeSessionStore('MemorySessionStore', async (options) => {
+ *   let time = Date.now();
+ *   const store = new MemorySessionStore({ ...options, clock: () => time });
+ *   return {
+ *     store,
+ *     exactTime: true,
+ *     advance: async (ms) => {
+ *       time += ms;
+ *     },
+ *     close: () => store.close(),
+ *   };
+ * });
+ * ```
+ */
+export function describeSessionStore(name: string, createHarness: CreateStoreHarness): void {
+  describe(`${name} keeps the contract of SessionStore`, () => {
+    const open = storeOpener(createHarness);
+    describeCreate(open);
+    describeLimits(open);
+    describeDeadlines(open);
+    describeRead(open);
+    describeUpdate(open);
+    describeRotate(open);
+    describeRenew(open);
+    describeDestroy(open);
+    describeTokens(open);
+    describeEvents(open);
+    describeSweep(open);
+    describeUserIds(open);
+    describeDamage(open);
+  });
+}

@@ -1,0 +1,42 @@
+import { type DynamicModule, Module, StandardSchemaValidationPipe } from '@nestjs/common';
+import { APP_GUARD, APP_PIPE } from '@nestjs/core';
+import { SessionGuard, SessionModule, type SessionModuleOptions } from 'nestjs-sessions';
+import { AccountModule } from './account/account.module.js';
+import { AdminModule } from './admin/admin.module.js';
+import { AuthModule } from './auth/auth.module.js';
+import { ConfigModule } from './config/config.module.js';
+import { ENVIRONMENT, type Environment } from './config/environment.js';
+import { sessionOptions } from './config/session-options.js';
+import { HealthModule } from './health/health.module.js';
+import { RedisModule } from './redis/redis.module.js';
+import { SessionsModule } from './sessions/sessions.module.js';
+
+/** Changes what the environment gives the library: for tests. */
+export type AdjustOptions = (options: SessionModuleOptions) => SessionModuleOptions;
+
+@Module({})
+export class AppModule {
+  static for(environment: Environment, adjust: AdjustOptions = (options) => options): DynamicModule {
+    return {
+      module: AppModule,
+      imports: [
+        ConfigModule.for(environment),
+        RedisModule,
+        SessionModule.forRootAsync({
+          inject: [ENVIRONMENT],
+          useFactory: (given: Environment) => adjust(sessionOptions(given)),
+        }),
+        AuthModule,
+        AccountModule,
+        SessionsModule,
+        AdminModule,
+        HealthModule,
+      ],
+      providers: [
+        // Every route needs a session unless it says @Public().
+        { provide: APP_GUARD, useExisting: SessionGuard },
+        { provide: APP_PIPE, useClass: StandardSchemaValidationPipe },
+      ],
+    };
+  }
+}

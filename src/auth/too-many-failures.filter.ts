@@ -1,0 +1,16 @@
+import { type ArgumentsHost, Catch, type ExceptionFilter } from '@nestjs/common';
+import { HttpAdapterHost } from '@nestjs/core';
+import { TooManyFailures } from './too-many-failures.js';
+
+/** Adds when to try again, on Express and Fastify alike. */
+@Catch(TooManyFailures)
+export class TooManyFailuresFilter implements ExceptionFilter<TooManyFailures> {
+  constructor(private readonly host: HttpAdapterHost) {}
+
+  catch(error: TooManyFailures, context: ArgumentsHost): void {
+    const response: unknown = context.switchToHttp().getResponse();
+    const { httpAdapter } = this.host;
+    httpAdapter.setHeader(response, 'Retry-After', String(error.retryAfter));
+    httpAdapter.reply(response, error.getResponse(), error.getStatus());
+  }
+}

@@ -1,0 +1,21 @@
+import type { User } from './user.js';
+
+/** What a database would hold. The passwords are in the README: user-password-1 and admin-password-1. */
+export const DEMO_USERS: readonly User[] = [
+  {
+    id: 'u-1001',
+    email: 'user@example.com',
+    roles: ['user'],
+    passwordHash: '$argon2id$v=19$m=19456,t=2,p=1$OmyVXoP9sjUTYZokdR/jHw$ggJcNIRjQFSqSTqFWNkV86zidHaqJoZ6a9+BiSKoGUY',
+  },
+  {
+    id: 'u-1002',
+    email: 'admin@example.com',
+    roles: ['user', 'admin'],
+    passwordHash: '$argon2id$v=19$m=19456,t=2,p=1$v5a5muLCugbOH9IQZu9Z0w$suOY8yCWr0AtHLo1GanHaMTp/ry12ck47yyyL9jEOUE',
+  },
+];
+
+/** Of a password that nobody knows, at the same cost: what is verified for an address that has no account. */
+export const NOBODYS_HASH =
+  '$argon2id$v=19$m=19456,t=2,p=1$yoEvLtrIbGObRFq1RHnRdA$WXcptnMwRBWEmy077Bc8F5d2g9o/IwSg+zXP2q30t/I';
