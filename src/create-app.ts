@@ -1,8 +1,11 @@
+import type { Server } from 'node:http';
 import type { INestApplication, LoggerService } from '@nestjs/common';
-import { type AbstractHttpAdapter, NestFactory } from '@nestjs/core';
+import { NestFactory } from '@nestjs/core';
+import type { NestExpressApplication } from '@nestjs/platform-express';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { AppModule, type AdjustOptions } from './app.module.js';
 import { appLogger } from './config/app-logger.js';
-import { type Environment, readEnvironment } from './config/environment.js';
+import { readEnvironment } from './config/environment.js';
 import { securityHeaders } from './http/security-headers.js';
 
 export interface AppOverrides {
@@ -10,8 +13,12 @@ export interface AppOverrides {
   logger?: LoggerService;
 }
 
+/** Longest body that is read, bytes. */
+const BODY_LIMIT = 100 * 1024;
+
 /**
- * The application as the variables say, not yet listening.
+ * The application as the variables say, not yet listening. No proxy is trusted: a client could write any address into
+ * a header. Bodies are JSON alone: what a form can send, another site can have a browser send.
  *
  * @throws {EnvironmentError} naming each variable that is missing or wrong.
  */
@@ -20,21 +27,24 @@ export async function createApp(
   overrides: AppOverrides = {},
 ): Promise<INestApplication> {
   const environment = readEnvironment(variables);
-  const app = await NestFactory.create(AppModule.for(environment, overrides.options), await httpAdapter(environment), {
-    logger: overrides.logger ?? appLogger(environment),
-    abortOnError: false,
-  });
-  app.use(securityHeaders(environment));
-  app.enableShutdownHooks();
-  return app;
-}
-
-/** Loads only the platform that is used. No proxy is trusted: a client could write any address into a header. */
-async function httpAdapter({ adapter }: Environment): Promise<AbstractHttpAdapter> {
-  if (adapter === 'fastify') {
+  const module = AppModule.for(environment, overrides.options);
+  const settings = { logger: overrides.logger ?? appLogger(environment), abortOnError: false, bodyParser: false };
+  // Only the platform that is used gets loaded.
+  if (environment.adapter === 'fastify') {
     const { FastifyAdapter } = await import('@nestjs/platform-fastify');
-    return new FastifyAdapter();
+    const adapter = new FastifyAdapter({ bodyLimit: BODY_LIMIT });
+    const app = await NestFactory.create<NestFastifyApplication>(module, adapter, settings);
+    app.use(securityHeaders(environment));
+    const parse = adapter.getInstance().getDefaultJsonParser('error', 'error');
+    // As on Express, a body that is announced as JSON and is empty counts as none.
+    app.useBodyParser<Server>('application/json', { bodyLimit: BODY_LIMIT }, (request, body, done) =>
+      body.length === 0 ? done(null, undefined) : parse(request, body.toString(), done),
+    );
+    return app.enableShutdownHooks();
   }
   const { ExpressAdapter } = await import('@nestjs/platform-express');
-  return new ExpressAdapter();
+  const app = await NestFactory.create<NestExpressApplication>(module, new ExpressAdapter(), settings);
+  app.use(securityHeaders(environment));
+  app.useBodyParser('json', { limit: BODY_LIMIT });
+  return app.enableShutdownHooks();
 }

@@ -22,7 +22,7 @@ export class AuthController {
   ): Promise<LoginReply> {
     const user = await this.failures.limit({ account: email, address }, () => this.users.authenticate(email, password));
     if (!user) throw wrongPassword();
-    const session = await request.start(
+    const { session } = await request.start(
       {
         userId: user.id,
         email: user.email,
@@ -68,7 +68,8 @@ export class AuthController {
   ): Promise<LoginReply> {
     const user = await this.failures.limit({ account: email, address }, () => this.users.authenticate(email, password));
     if (!user) throw wrongPassword();
-    return loginReply(await request.stepUp());
+    const { session } = await request.stepUp();
+    return loginReply(session);
   }
 }
 

@@ -4,6 +4,7 @@ import type { Redis } from 'ioredis';
 import { StoreUnavailableError } from 'nestjs-sessions';
 import { type RateLimiterAbstract, RateLimiterMemory, RateLimiterRedis } from 'rate-limiter-flexible';
 import { ENVIRONMENT, type Environment } from '../config/environment.js';
+import { networkOf } from '../http/network.js';
 import { REDIS, withinTimeout } from '../redis/redis.js';
 import { TooManyFailures } from './too-many-failures.js';
 
@@ -60,7 +61,6 @@ export class FailureLimiter {
 
 /** Of one length whatever was typed in, and naming nobody. */
 function keyOf({ account, address }: Attempt): string {
-  return createHash('sha256')
-    .update(JSON.stringify([account.toLowerCase(), address]))
-    .digest('base64url');
+  const who = JSON.stringify([account.toLowerCase(), networkOf(address)]);
+  return createHash('sha256').update(who).digest('base64url');
 }

@@ -114,13 +114,21 @@ export {
   type StartOptions,
 } from './services/session-service.js';
 
+export { TokenService, type AccessToken, type RefreshedTokens, type RefreshOptions, type TokenPair } from './services/token-service.js';
+export type { AccessTokenClaims } from './model/access-claims.js';
+
 export { SessionHttpException, type SessionErrorBody } from './http/http-errors.js';
 export { CurrentSession, CurrentUser, ReqSession } from './http/parameter-decorators.js';
 export { RequestSession, type SignedIn, type SignInOptions } from './http/request-session.js';
+export { JwtAuthGuard } from './http/jwt-auth.guard.js';
+export { JwtStrategy } from './http/jwt.strategy.js';
 export { RolesGuard } from './http/roles.guard.js';
 export { AllowPending, NoTouch, Public, RequireFresh, Roles, StepUp } from './http/route-decorators.js';
 export { SessionExceptionFilter } from './http/session-exception.filter.js';
 export { SessionGuard } from './http/session.guard.js';
-export type { SessionUser } from './http/session-parameter.pipe.js';
+export type { SessionUser } from './http/session-users.js';
+
+export { RedisSessionStore, type RedisSessionStoreOptions } from './redis/redis-session-store.js';
+export { RedisTokenBlacklist, type RedisTokenBlacklistOptions } from './redis/redis-token-blacklist.js';
 
 export { SessionModule } from './module/session.module.js';

@@ -122,6 +122,11 @@ export function findExchange(context: Pick<ExecutionContext, 'getType' | 'getArg
   return null;
 }
 
+/** The exchange of a request alone, where there is no response to write to. */
+export function exchangeOfRequest(request: HttpRequest): HttpExchange {
+  return new HttpExchange(request, undefined);
+}
+
 function exchangeOf(request: unknown, response: unknown): HttpExchange | null {
   if (typeof request !== 'object' || request === null) return null;
   if (typeof (request as Partial<HttpRequest>).headers !== 'object') return null;

@@ -3,7 +3,7 @@ import { CredentialCodec } from '../model/credential.js';
 import { AuthenticationError, SessionError } from '../model/errors.js';
 import { userKeyOfSession } from '../model/ids.js';
 import type { LiveSession, RenewRequest } from '../ports/session-store.js';
-import { AccessTokenVerifier } from '../services/access-token-verifier.js';
+import { AccessTokenVerifier, type VerifiedAccessToken } from '../services/access-token-verifier.js';
 import { SessionAuthenticator, type Authentication } from '../services/session-authenticator.js';
 import { bearerTokenOf } from './bearer-token.js';
 import { CsrfPolicy } from './csrf-policy.js';
@@ -53,6 +53,19 @@ export class RequestAuthenticator {
   }
 
   /**
+   * As `authenticate`, for a bearer token whose signature somebody else verified.
+   *
+   * @throws {StoreUnavailableError}
+   */
+  authenticateVerified(exchange: HttpExchange, admit: () => Promise<VerifiedAccessToken>): Promise<RequestAuthentication> {
+    const known = this.ofRequest.get(exchange.key);
+    if (known) return known;
+    const asked = answered(() => this.byBearer(exchange, admit));
+    this.ofRequest.set(exchange.key, asked);
+    return asked;
+  }
+
+  /**
    * The cookie alone, whatever else the request brings, and without a question for its origin.
    *
    * @throws {SessionError} when it does not hold.
@@ -65,6 +78,18 @@ export class RequestAuthenticator {
     return asked;
   }
 
+  /** Whether we signed what the request brought, whatever became of it since. Asks nobody. */
+  isOwn(exchange: HttpExchange): boolean {
+    try {
+      const token = bearerTokenOf(exchange);
+      if (token !== null) return this.tokens?.isOwn(token) ?? false;
+      return this.codec.parse(this.cookie.read(exchange), 'cookie') !== null;
+    } catch (error) {
+      if (error instanceof SessionError && error.statusCode < 500) return false;
+      throw error;
+    }
+  }
+
   /** What later questions about this request are answered, after it signed in, out, or up. */
   remember(exchange: HttpExchange, authentication: RequestAuthentication): void {
     const cookie =
@@ -75,25 +100,26 @@ export class RequestAuthenticator {
     this.ofCookie.set(exchange.key, Promise.resolve(cookie));
   }
 
-  private async judge(exchange: HttpExchange): Promise<RequestAuthentication> {
-    try {
+  private judge(exchange: HttpExchange): Promise<RequestAuthentication> {
+    return answered(async () => {
       const token = bearerTokenOf(exchange);
-      if (token !== null) return await this.byBearer(exchange, token);
+      if (token !== null) return this.byBearer(exchange, () => this.verify(token));
       if (this.cookie.read(exchange) === null) return { state: 'none' };
       this.csrf.check(exchange);
       const authentication = await this.authenticateCookie(exchange);
       return authentication ? { state: 'authenticated', transport: 'cookie', ...authentication } : { state: 'none' };
-    } catch (error) {
-      if (error instanceof SessionError && error.statusCode < 500) return { state: 'refused', error };
-      throw error;
-    }
+    });
   }
 
-  private async byBearer(exchange: HttpExchange, token: string): Promise<RequestAuthentication> {
+  private async verify(token: string): Promise<VerifiedAccessToken> {
     if (!this.tokens) {
       throw new AuthenticationError('invalid_token', 'Access tokens are not accepted here: the option "jwt" is not set.');
     }
-    const { live } = await this.tokens.verify(token);
+    return this.tokens.verify(token);
+  }
+
+  private async byBearer(exchange: HttpExchange, admit: () => Promise<VerifiedAccessToken>): Promise<RequestAuthentication> {
+    const { live } = await admit();
     const text = this.cookie.read(exchange);
     const cookie = text === null ? null : this.codec.parse(text, 'cookie');
     // Session ids name their user's record, so that the two can be compared without a second read.
@@ -111,5 +137,15 @@ export class RequestAuthenticator {
       this.cookie.write(exchange, authentication.cookieToken, authentication.live);
     }
     return authentication;
+  }
+}
+
+/** A refusal is an answer about the request; only what is no fault of the request is thrown. */
+async function answered(judge: () => Promise<RequestAuthentication>): Promise<RequestAuthentication> {
+  try {
+    return await judge();
+  } catch (error) {
+    if (error instanceof SessionError && error.statusCode < 500) return { state: 'refused', error };
+    throw error;
   }
 }

@@ -4,10 +4,11 @@ import type { NewSession, Session, SessionChange, SessionData, SessionPatch } fr
 import type { LiveSession } from '../ports/session-store.js';
 import { invalidToken } from '../services/authentication-errors.js';
 import type { RenewOptions, RenewedSession, SessionService } from '../services/session-service.js';
+import type { TokenPair, TokenService } from '../services/token-service.js';
 import { metadataOf } from './client-facts.js';
 import type { CsrfPolicy } from './csrf-policy.js';
 import type { HttpExchange } from './http-exchange.js';
-import type { AuthenticatedRequest, RequestAuthenticator } from './request-authenticator.js';
+import type { AuthenticatedRequest, RequestAuthentication, RequestAuthenticator, Transport } from './request-authenticator.js';
 import type { RouteRules } from './route-rules.js';
 import type { SessionCookie } from './session-cookie.js';
 import { complaintAboutState } from './session-gate.js';
@@ -15,8 +16,11 @@ import { complaintAboutState } from './session-gate.js';
 export interface SignInOptions {
   /** Keeps the session for `session.rememberMe`, and the cookie beyond the browser's end. Default false. */
   rememberMe?: boolean;
-  /** Also draws a refresh token. Default false. */
-  refresh?: boolean;
+  /**
+   * What the client gets: `cookie` sets the session cookie; `bearer` returns an access and a refresh token and sets none;
+   * `both` does both. Default `cookie`.
+   */
+  transport?: Transport | 'both';
   /** Overrides `session.maxSessionsPerUser` and `session.onLimit`. */
   limit?: SessionLimit;
 }
@@ -24,7 +28,8 @@ export interface SignInOptions {
 /** A session and what goes to the client in the body; the cookie is on its way already. */
 export interface SignedIn<T = SessionData> {
   session: Session<T>;
-  refreshToken?: string;
+  /** Tokens, where the client uses them. */
+  tokens?: TokenPair;
 }
 
 /** What a `RequestSession` works with. */
@@ -33,6 +38,7 @@ export interface RequestSessionTools {
   readonly authenticator: RequestAuthenticator;
   readonly cookie: SessionCookie;
   readonly csrf: CsrfPolicy;
+  readonly tokens: TokenService;
 }
 
 /**
@@ -63,19 +69,25 @@ export class RequestSession {
    */
   async start<T = SessionData>(input: NewSession<T>, options: SignInOptions = {}): Promise<SignedIn<T>> {
     this.assertMayWrite();
-    const { sessions, cookie, authenticator } = this.tools;
+    const { sessions, cookie, authenticator, tokens } = this.tools;
+    const { transport = 'cookie', ...startOptions } = options;
+    if (transport !== 'cookie') tokens.assertEnabled();
     const previous = await this.findCookieSession();
     const isOwn = previous !== null && previous.session.userId === input.userId;
     const started = await sessions.start<T>(
       { ...input, metadata: { ...metadataOf(this.exchange), ...input.metadata } },
-      { ...options, ...(isOwn && { replaces: previous.session.id }) },
+      {
+        ...startOptions,
+        credentials: transport === 'both' ? ['cookie', 'refresh'] : [transport === 'cookie' ? 'cookie' : 'refresh'],
+        ...(isOwn && { replaces: previous.session.id }),
+      },
     );
     if (previous && !isOwn) await this.replace(previous.session, started.session);
     const live = liveOf(started.session as Session);
-    cookie.write(this.exchange, started.cookieToken, live);
-    authenticator.remember(this.exchange, authenticated(live));
-    const { cookieToken: _, ...signedIn } = started;
-    return signedIn;
+    if (started.cookieToken !== undefined) cookie.write(this.exchange, started.cookieToken, live);
+    else if (previous) cookie.clear(this.exchange);
+    authenticator.remember(this.exchange, authenticated(live, transport === 'bearer' ? 'bearer' : 'cookie'));
+    return this.signedIn(started, live);
   }
 
   /**
@@ -107,7 +119,7 @@ export class RequestSession {
     const request = await this.tools.authenticator.authenticate(this.exchange);
     const holds = request.state === 'authenticated' && !request.superseded;
     const ended = holds ? await this.tools.sessions.end(request.live.session.id) : false;
-    this.forget();
+    this.forget(request);
     return ended;
   }
 
@@ -120,9 +132,9 @@ export class RequestSession {
   /** Ends all sessions of the user, this one included. Returns how many. @throws {AuthenticationError} when nobody is signed in. */
   async endAll(): Promise<number> {
     this.assertMayWrite();
-    const { live } = await this.require();
-    const ended = await this.tools.sessions.endAll(live.session.userId);
-    this.forget();
+    const request = await this.require();
+    const ended = await this.tools.sessions.endAll(request.live.session.userId);
+    this.forget(request);
     return ended;
   }
 
@@ -148,15 +160,23 @@ export class RequestSession {
     patch: SessionPatch | undefined,
   ): Promise<SignedIn> {
     this.assertMayWrite();
-    const { cookieToken, ...signedIn } = await run(request.live.session.id, {
+    const renewed = await run(request.live.session.id, {
       ...(patch && { patch }),
       ...(request.presented && { presented: request.presented }),
     });
-    const live = { ...request.live, session: signedIn.session };
-    if (cookieToken !== undefined) this.tools.cookie.write(this.exchange, cookieToken, live);
-    this.exchange.setHeader('cache-control', 'no-store');
+    const { live } = renewed;
+    if (renewed.cookieToken !== undefined && request.transport === 'cookie') {
+      this.tools.cookie.write(this.exchange, renewed.cookieToken, live);
+    }
     this.tools.authenticator.remember(this.exchange, { ...request, live, superseded: false, presented: null });
-    return signedIn;
+    return this.signedIn(renewed, live);
+  }
+
+  private signedIn<T>(secrets: { session: Session<T>; refreshToken?: string }, live: LiveSession): SignedIn<T> {
+    const { session, refreshToken } = secrets;
+    this.exchange.setHeader('cache-control', 'no-store');
+    if (refreshToken === undefined) return { session };
+    return { session, tokens: { ...this.tools.tokens.issueFor(live), refreshToken } };
   }
 
   /** The new session is there first, so that nothing is lost when the old one cannot be ended. */
@@ -201,14 +221,16 @@ export class RequestSession {
     this.tools.csrf.check(this.exchange);
   }
 
-  private forget(): void {
-    this.tools.cookie.clear(this.exchange);
-    this.tools.authenticator.remember(this.exchange, { state: 'none' });
+  private forget(request: RequestAuthentication): void {
+    const { cookie, authenticator } = this.tools;
+    const usesCookie = request.state !== 'authenticated' || request.transport === 'cookie';
+    if (usesCookie || cookie.isSentBy(this.exchange)) cookie.clear(this.exchange);
+    authenticator.remember(this.exchange, { state: 'none' });
   }
 }
 
-function authenticated(live: LiveSession): AuthenticatedRequest {
-  return { state: 'authenticated', transport: 'cookie', live, superseded: false, presented: null };
+function authenticated(live: LiveSession, transport: Transport): AuthenticatedRequest {
+  return { state: 'authenticated', transport, live, superseded: false, presented: null };
 }
 
 /** A session just created, as a later look in the same request will want it. */

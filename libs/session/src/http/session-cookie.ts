@@ -25,11 +25,14 @@ export class SessionCookie {
    * @throws {SessionError} `invalid_request` when the cookie is there twice: one of them is not ours (RFC 6265, 8.6).
    */
   read(exchange: HttpExchange): string | null {
-    const header = exchange.header('cookie');
-    if (header === undefined) return null;
-    const values = header.split(';').flatMap((pair) => parseCookie(pair, { decode: (value) => value })[this.name] ?? []);
+    const values = this.valuesOf(exchange);
     if (values.length > 1) throw new SessionError('invalid_request', `The cookie ${this.name} was sent more than once.`);
     return values[0] ?? null;
+  }
+
+  /** Whether the request brings the cookie, whatever is in it. */
+  isSentBy(exchange: HttpExchange): boolean {
+    return this.valuesOf(exchange).length > 0;
   }
 
   /** Sets the token. Remembered sessions outlive the browser, others go with it. */
@@ -43,6 +46,12 @@ export class SessionCookie {
   /** Has the browser forget the token. */
   clear(exchange: HttpExchange): void {
     this.send(exchange, stringifySetCookie(this.name, '', { ...this.attributes, maxAge: 0, expires: new Date(0) }));
+  }
+
+  private valuesOf(exchange: HttpExchange): string[] {
+    const header = exchange.header('cookie');
+    if (header === undefined) return [];
+    return header.split(';').flatMap((pair) => parseCookie(pair, { decode: (value) => value })[this.name] ?? []);
   }
 
   /** Told by its idle timeout, which no access and no update changes. */

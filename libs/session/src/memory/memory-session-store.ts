@@ -279,8 +279,7 @@ export class MemorySessionStore extends SessionStore {
     for (const kind of ['cookie', 'refresh'] as const satisfies CredentialKind[]) {
       const hash = request.credentials[kind];
       const lineage = stored[kind];
-      if (hash)
-        stored[kind] = copied(lineage ? redrawn(lineage, hash, now, request.repeatableFor) : newLineage(hash, now));
+      if (hash && lineage) stored[kind] = copied(redrawn(lineage, hash, now, request.repeatableFor));
     }
     stored.revision = newRevision();
     stored.clock = {

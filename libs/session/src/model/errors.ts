@@ -67,6 +67,16 @@ export class SessionError extends Error {
   get statusCode(): number {
     return HTTP_STATUS[this.code];
   }
+
+  /** The same under the other name that the package `http-errors` gives it: Nest 12 asks for both, and for `expose`. */
+  get status(): number {
+    return this.statusCode;
+  }
+
+  /** Whether the message may be shown to clients. */
+  get expose(): boolean {
+    return this.statusCode < 500;
+  }
 }
 
 /** No credentials, or credentials that do not hold. Answered with 401. */

@@ -1,12 +1,15 @@
 import type { ModuleMetadata, Provider } from '@nestjs/common';
 import { APP_FILTER } from '@nestjs/core';
 import { CsrfPolicy } from '../http/csrf-policy.js';
+import { JwtAuthGuard } from '../http/jwt-auth.guard.js';
+import { JwtStrategy } from '../http/jwt.strategy.js';
 import { RequestAuthenticator } from '../http/request-authenticator.js';
 import { RolesGuard } from '../http/roles.guard.js';
 import { SessionCookie } from '../http/session-cookie.js';
 import { SessionExceptionFilter } from '../http/session-exception.filter.js';
 import { SessionGate } from '../http/session-gate.js';
 import { SessionGuard } from '../http/session.guard.js';
+import { SessionUsers } from '../http/session-users.js';
 import { CredentialCodec } from '../model/credential.js';
 import { resolveSessionOptions } from '../options/resolve-options.js';
 import type { ResolvedSessionOptions } from '../options/resolved-options.js';
@@ -14,6 +17,7 @@ import type { SessionModuleOptions } from '../options/session-module-options.js'
 import { SESSION_OPTIONS } from '../options/tokens.js';
 import { SessionStore } from '../ports/session-store.js';
 import { TokenBlacklist } from '../ports/token-blacklist.js';
+import { AccessTokenVerifier } from '../services/access-token-verifier.js';
 import { DeviceSessionService } from '../services/device-session-service.js';
 import { SessionAdminService } from '../services/session-admin-service.js';
 import { SessionAuthenticator } from '../services/session-authenticator.js';
@@ -21,6 +25,7 @@ import { SessionEvents } from '../services/session-events.js';
 import { SessionService } from '../services/session-service.js';
 import { SessionSweeper } from '../services/session-sweeper.js';
 import { SessionToucher } from '../services/session-toucher.js';
+import { TokenService } from '../services/token-service.js';
 import { SessionAdapters } from './session-adapters.js';
 import { SessionLifecycle } from './session-lifecycle.js';
 import { RAW_SESSION_OPTIONS } from './tokens.js';
@@ -38,15 +43,26 @@ const services = [
   DeviceSessionService,
   SessionAdminService,
   SessionEvents,
+  TokenService,
 ] satisfies Provider[];
+
+/** Only where tokens are on: without it every bearer token is refused. */
+const verifier: Provider = {
+  provide: AccessTokenVerifier,
+  inject: [TokenService],
+  useFactory: (tokens: TokenService) => (tokens.enabled ? tokens : undefined),
+};
 
 const http = [
   SessionCookie,
   CsrfPolicy,
   RequestAuthenticator,
+  SessionUsers,
   SessionGate,
   SessionGuard,
   RolesGuard,
+  JwtStrategy,
+  JwtAuthGuard,
 ] satisfies Provider[];
 
 /** Everything the module makes. */
@@ -63,6 +79,7 @@ export const SESSION_PROVIDERS: Provider[] = [
   },
   ...adapters,
   ...services,
+  verifier,
   ...http,
   SessionSweeper,
   SessionLifecycle,
@@ -75,5 +92,6 @@ export const SESSION_EXPORTS: NonNullable<ModuleMetadata['exports']> = [
   SessionStore,
   TokenBlacklist,
   ...services,
+  AccessTokenVerifier,
   ...http,
 ];

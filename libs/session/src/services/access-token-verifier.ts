@@ -19,4 +19,7 @@ export abstract class AccessTokenVerifier {
    * @throws {StoreUnavailableError}
    */
   abstract verify(token: string): Promise<VerifiedAccessToken>;
+
+  /** Whether the token was signed here, expired or not. Asks nobody. */
+  abstract isOwn(token: string): boolean;
 }

@@ -15,7 +15,7 @@ import type {
 } from '../model/session.js';
 import type { ResolvedSessionOptions } from '../options/resolved-options.js';
 import { SESSION_OPTIONS } from '../options/tokens.js';
-import { SessionStore, type RenewRequest } from '../ports/session-store.js';
+import { SessionStore, type RenewRequest, type LiveSession } from '../ports/session-store.js';
 import { goneError, invalidToken } from './authentication-errors.js';
 import { SessionAuthenticator, type Authentication, type AuthenticateOptions } from './session-authenticator.js';
 import { SessionToucher } from './session-toucher.js';
@@ -25,8 +25,8 @@ export interface StartOptions {
   rememberMe?: boolean;
   /** A session of the same user that ends in the same step. */
   replaces?: string;
-  /** Also draws a refresh token. */
-  refresh?: boolean;
+  /** Which secrets are drawn. Default: the cookie's. */
+  credentials?: readonly CredentialKind[];
   /** Overrides `session.maxSessionsPerUser` and `session.onLimit`. */
   limit?: SessionLimit;
   /** 64-bit digest of the client, compared when a token is repeated within its grace window. */
@@ -36,7 +36,7 @@ export interface StartOptions {
 /** A session with the secrets it was given. They exist nowhere else: the store keeps only their hashes. */
 export interface StartedSession<T = SessionData> {
   session: Session<T>;
-  cookieToken: string;
+  cookieToken?: string;
   refreshToken?: string;
 }
 
@@ -45,6 +45,8 @@ export interface RenewedSession<T = SessionData> {
   session: Session<T>;
   cookieToken?: string;
   refreshToken?: string;
+  /** The session as it stands after the renewal. */
+  live: LiveSession;
 }
 
 export interface RenewOptions {
@@ -79,38 +81,26 @@ export class SessionService {
     if ((await this.options.beforeStart?.(input as NewSession)) === false) {
       throw new SessionError('session_vetoed', 'The application does not let this session start.');
     }
-    const cookie = this.draw();
-    const refresh = options.refresh === true ? this.draw() : undefined;
+    const kinds = options.credentials ?? ['cookie'];
+    const cookie = kinds.includes('cookie') ? this.draw() : null;
+    const refresh = kinds.includes('refresh') ? this.draw() : null;
     const { idleTimeout, absoluteTimeout } =
       options.rememberMe === true ? this.options.session.rememberMe : this.options.session;
     const session = await this.store.create<T>(input, {
       idleTimeout,
       absoluteTimeout,
       limit: options.limit ?? (await this.limitOf(input as NewSession)),
-      credentials: { cookie: cookie.hash, ...(refresh && { refresh: refresh.hash }) },
+      credentials: { ...(cookie && { cookie: cookie.hash }), ...(refresh && { refresh: refresh.hash }) },
       client: options.client ?? null,
       ...(options.replaces !== undefined && { replaces: options.replaces }),
     });
+    const tokenOf = (kind: CredentialKind, secret: string): string =>
+      this.codec.format({ kind, sessionId: session.id, secret, n: 0 });
     return {
       session,
-      cookieToken: this.codec.format({ kind: 'cookie', sessionId: session.id, secret: cookie.secret, n: 0 }),
-      ...(refresh && {
-        refreshToken: this.codec.format({ kind: 'refresh', sessionId: session.id, secret: refresh.secret, n: 0 }),
-      }),
+      ...(cookie && { cookieToken: tokenOf('cookie', cookie.secret) }),
+      ...(refresh && { refreshToken: tokenOf('refresh', refresh.secret) }),
     };
-  }
-
-  /**
-   * Whom a session token lets in: one read, and a write only where the token rotates or was stolen. Records the access.
-   * Where `cookieToken` is not null, the client is to replace its token by it.
-   *
-   * @throws {AuthenticationError} for a token that does not hold, and for that of an ended session, with the reason.
-   */
-  async authenticate(token: string, options: AuthenticateOptions = {}): Promise<Authentication> {
-    const authentication = await this.authenticator.authenticate(token, options);
-    if (authentication.superseded) throw invalidToken();
-    this.toucher.noteAccess(authentication.live);
-    return authentication;
   }
 
   /** The live session, or null. Records no access. */
@@ -185,6 +175,7 @@ export class SessionService {
     const [cookieToken, refreshToken] = [tokenOf('cookie'), tokenOf('refresh')];
     return {
       session: after.session as Session<T>,
+      live: after,
       ...(cookieToken !== undefined && { cookieToken }),
       ...(refreshToken !== undefined && { refreshToken }),
     };

@@ -7,6 +7,7 @@ import { CredentialCodec, secretHash } from '../model/credential.js';
 import { AuthenticationError, SessionError } from '../model/errors.js';
 import type { Session } from '../model/session.js';
 import type { JwtKey } from '../options/jwt-keys.js';
+import type { JwtAlgorithm } from '../options/session-module-options.js';
 import type { ResolvedJwtOptions, ResolvedSessionOptions } from '../options/resolved-options.js';
 import { SESSION_OPTIONS } from '../options/tokens.js';
 import { SessionStore, type LiveSession } from '../ports/session-store.js';
@@ -24,8 +25,12 @@ export interface AccessToken {
   tokenId: string;
 }
 
-export interface RefreshedTokens extends AccessToken {
+/** What a client of an API holds. */
+export interface TokenPair extends AccessToken {
   refreshToken: string;
+}
+
+export interface RefreshedTokens extends TokenPair {
   session: Session;
 }
 
@@ -64,6 +69,27 @@ export class TokenService extends AccessTokenVerifier {
   /** Whether the option `jwt` is set. */
   get enabled(): boolean {
     return this.options.jwt !== undefined;
+  }
+
+  /** @throws {SessionError} `tokens_disabled` while the option `jwt` is not set. */
+  assertEnabled(): void {
+    void this.jwt;
+  }
+
+  /** Whether the signature is ours and every claim but the times holds: good enough to sign out with, and for nothing else. */
+  isOwn(token: string): boolean {
+    try {
+      this.requireOwn(token);
+      return true;
+    } catch (error) {
+      if (error instanceof AuthenticationError) return false;
+      throw error;
+    }
+  }
+
+  /** The algorithms of the keys. */
+  get algorithms(): JwtAlgorithm[] {
+    return [...new Set([...this.signers.values()].map(({ key }) => key.alg))];
   }
 
   /**
@@ -189,19 +215,8 @@ export class TokenService extends AccessTokenVerifier {
    * @throws {AuthenticationError} for a token that we did not sign (ASVS 5.0, 9.1.1).
    */
   async revoke(token: string): Promise<boolean> {
-    const signer = this.signerFor(token);
-    let payload: unknown;
-    try {
-      payload = signer?.jwt.verify<Record<string, unknown>>(token, { algorithms: [signer.key.alg], ignoreExpiration: true });
-    } catch {
-      throw invalidToken();
-    }
-    const expiredAt = expiryOf(payload);
-    if (expiredAt !== null && expiredAt <= this.store.now()) {
-      this.requireClaims(payload, expiredAt - 1);
-      return false;
-    }
-    const { sid, jti, exp } = this.requireClaims(payload);
+    const { sid, jti, exp } = this.requireOwn(token);
+    if (exp * 1000 <= this.store.now()) return false;
     return this.store.revokeToken(sid, jti, exp * 1000 + this.options.clockTolerance);
   }
 
@@ -216,6 +231,21 @@ export class TokenService extends AccessTokenVerifier {
     return {
       keys: asymmetric.map(({ kid, alg, verifying }) => ({ ...verifying.export({ format: 'jwk' }), kid, alg, use: 'sig' })),
     };
+  }
+
+  /** The claims of a token that is ours, expired or not. @throws {AuthenticationError} */
+  private requireOwn(token: string): AccessTokenClaims {
+    const signer = this.signerFor(token);
+    let payload: unknown;
+    try {
+      payload = signer?.jwt.verify<Record<string, unknown>>(token, { algorithms: [signer.key.alg], ignoreExpiration: true });
+    } catch {
+      throw invalidToken();
+    }
+    const expiredAt = expiryOf(payload);
+    const now = this.store.now();
+    // Judged as of a moment at which it had not expired.
+    return this.requireClaims(payload, expiredAt !== null && expiredAt <= now ? expiredAt - 1 : now);
   }
 
   private get jwt(): ResolvedJwtOptions {

@@ -74,7 +74,7 @@ describe('hostile access tokens (ASVS 5.0, 9.1.1 to 9.2.4; RFC 8725)', () => {
   it.each(hostile)('revokes nothing for: $name', async ({ name, token }) => {
     const outcome = await tokens.revoke(token).catch((error: unknown) => error);
     // A token of ours that has merely expired is dead already: signing out with it is a no-op, not an error.
-    if (/^exp (is now|a second ago|0|1\.5)$/.test(name)) expect(outcome).toBe(false);
+    if (/^exp (is now|a second ago)$/.test(name)) expect(outcome).toBe(false);
     else expect(outcome).toMatchObject({ code: 'invalid_token', statusCode: 401 });
     expect(store.commands).toBe(0);
   });

@@ -5,7 +5,10 @@ import type { StoreDamage, StoreHarness } from '../../src/testing/store-harness.
 
 /** What the tests look at from outside: the store's own maps. */
 export interface MemoryInsides {
-  readonly users: Map<string, { readonly sessions: Map<string, { record: string }> }>;
+  readonly users: Map<
+    string,
+    { readonly sessions: Map<string, { record: string }>; readonly revoked: Map<string, number> }
+  >;
 }
 
 export function insidesOf(store: MemorySessionStore): MemoryInsides {

@@ -1,0 +1,46 @@
+import { MemorySessionStore, type MemorySessionStoreOptions } from '../../../src/memory/memory-session-store.js';
+import { StoreUnavailableError } from '../../../src/model/errors.js';
+
+const READS = ['read', 'get', 'getActiveSessions', 'findByDevice', 'count'] as const;
+const WRITES = ['create', 'touch', 'update', 'updateUser', 'rotate', 'renew', 'destroy', 'destroyAll', 'revokeTokens'] as const;
+
+type Command = (typeof READS)[number] | (typeof WRITES)[number];
+
+/** A memory store that writes down what it is asked, whose time the test moves, and that can be down. */
+export class CountingStore extends MemorySessionStore {
+  readonly commands: Command[] = [];
+  time: { now: number };
+  down = false;
+
+  constructor(options: MemorySessionStoreOptions = {}) {
+    const time = { now: Date.now() };
+    super({ ...options, clock: () => time.now });
+    this.time = time;
+    for (const command of [...READS, ...WRITES]) {
+      const original = this[command].bind(this) as (...args: never[]) => Promise<unknown>;
+      Object.defineProperty(this, command, {
+        value: async (...args: never[]) => {
+          this.commands.push(command);
+          if (this.down) throw new StoreUnavailableError('connect ECONNREFUSED redis-7.internal:6379 {tag}:user:secretkey');
+          return original(...args);
+        },
+      });
+    }
+  }
+
+  get reads(): number {
+    return this.commands.filter((command) => (READS as readonly string[]).includes(command)).length;
+  }
+
+  get writes(): number {
+    return this.commands.length - this.reads;
+  }
+
+  forget(): void {
+    this.commands.length = 0;
+  }
+
+  advance(ms: number): void {
+    this.time.now += ms;
+  }
+}

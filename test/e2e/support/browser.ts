@@ -1,0 +1,114 @@
+export interface Reply {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
+  /** The parsed body, or undefined when it is no JSON. */
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- what a test reads from it, it asserts
+  readonly body: any;
+  readonly setCookies: string[];
+}
+
+export interface Send {
+  body?: unknown;
+  /** Sent as it is, with the content type of JSON. */
+  raw?: string;
+  headers?: Record<string, string>;
+}
+
+export const USER = { email: 'user@example.com', password: 'user-password-1' };
+export const ADMIN = { email: 'admin@example.com', password: 'admin-password-1' };
+
+/** A cookie jar and what a browser would send with it. */
+export class Browser {
+  readonly cookies = new Map<string, string>();
+
+  constructor(
+    /** May change between requests: a jar does not care which instance answers. */
+    public url: string,
+    private readonly headers: Record<string, string> = {},
+    private readonly onCookie: (value: string) => void = () => undefined,
+  ) {}
+
+  get = (path: string, send?: Send): Promise<Reply> => this.send('GET', path, send);
+  post = (path: string, body?: unknown, send?: Send): Promise<Reply> => this.send('POST', path, { body, ...send });
+  patch = (path: string, body?: unknown, send?: Send): Promise<Reply> => this.send('PATCH', path, { body, ...send });
+  delete = (path: string, send?: Send): Promise<Reply> => this.send('DELETE', path, send);
+
+  signIn(who: { email: string; password: string } = USER, more: Record<string, unknown> = {}): Promise<Reply> {
+    return this.post('/auth/login', { ...who, ...more });
+  }
+
+  /** Signs in and fails the test when that does not work; gives the session of the answer. */
+  async signedIn(who = USER, more: Record<string, unknown> = {}): Promise<{ id: string; [field: string]: unknown }> {
+    const reply = await this.signIn(who, more);
+    if (reply.status !== 200) throw new Error(`sign-in answered ${reply.status}: ${reply.text}`);
+    return reply.body.session;
+  }
+
+  /** The secret in the session cookie, whatever its name. */
+  get token(): string {
+    const token = this.cookies.get('session') ?? this.cookies.get('__Host-session');
+    if (token === undefined) throw new Error('this browser has no session cookie');
+    return token;
+  }
+
+  /** A second jar with the same cookies: what somebody who copied them could do. */
+  copy(): Browser {
+    const copy = new Browser(this.url, this.headers, this.onCookie);
+    for (const [name, value] of this.cookies) copy.cookies.set(name, value);
+    return copy;
+  }
+
+  async send(method: string, path: string, { body, raw, headers = {} }: Send = {}): Promise<Reply> {
+    const cookie = [...this.cookies].map(([name, value]) => `${name}=${value}`).join('; ');
+    const text = raw ?? (body === undefined ? undefined : JSON.stringify(body));
+    const response = await fetch(this.url + path, {
+      method,
+      redirect: 'manual',
+      headers: {
+        ...(cookie !== '' && { cookie }),
+        ...(text !== undefined && { 'content-type': 'application/json' }),
+        ...(method !== 'GET' && { 'sec-fetch-site': 'same-origin' }),
+        ...this.headers,
+        ...headers,
+      },
+      ...(text !== undefined && { body: text }),
+    });
+    const setCookies = response.headers.getSetCookie();
+    for (const line of setCookies) this.keep(line);
+    const answer = await response.text();
+    return { status: response.status, headers: response.headers, text: answer, body: parse(answer), setCookies };
+  }
+
+  private keep(line: string): void {
+    const { name, value, attributes } = parseSetCookie(line);
+    const expires = attributes['expires'];
+    const gone = attributes['max-age'] === '0' || (typeof expires === 'string' && Date.parse(expires) <= Date.now());
+    if (gone) this.cookies.delete(name);
+    else this.cookies.set(name, value);
+    if (value !== '') this.onCookie(value);
+  }
+}
+
+/** Attribute names in lower case; those without a value are true. */
+export function parseSetCookie(line: string): {
+  name: string;
+  value: string;
+  attributes: Record<string, string | true>;
+} {
+  const [pair = '', ...rest] = line.split(/;\s*/);
+  const cut = pair.indexOf('=');
+  const attributes = rest.map((attribute): [string, string | true] => {
+    const [name = '', value] = attribute.split(/=(.*)/s);
+    return [name.toLowerCase(), value ?? true];
+  });
+  return { name: pair.slice(0, cut), value: pair.slice(cut + 1), attributes: Object.fromEntries(attributes) };
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,112 @@
+import { randomBytes } from 'node:crypto';
+import type { INestApplication, LoggerService, Type } from '@nestjs/common';
+import type { AppOverrides } from '../../../src/create-app.js';
+import { createApp } from '../../../src/create-app.js';
+import { Browser } from './browser.js';
+
+export const ADAPTERS = ['express', 'fastify'] as const;
+export const STORES = ['memory', 'redis'] as const;
+export type AdapterName = (typeof ADAPTERS)[number];
+export type StoreName = (typeof STORES)[number];
+
+/** Both platforms on both stores, for `describe.each`. */
+export const STACKS = ADAPTERS.flatMap((adapter) => STORES.map((store) => ({ adapter, store })));
+
+/** 32 bytes and more, the same for every instance of a test. */
+export const SECRET = 'an end-to-end secret that nobody uses elsewhere';
+
+export interface SampleSettings {
+  adapter?: AdapterName;
+  store?: StoreName;
+  env?: Record<string, string>;
+  options?: AppOverrides['options'];
+}
+
+/** Everything that the application logged in this test file, and every cookie it handed out. */
+export const logs: string[] = [];
+const tokens = new Set<string>();
+
+const capture =
+  (level: string) =>
+  (message: unknown, ...more: unknown[]): void => {
+    logs.push([level, message, ...more].map(textOf).join(' '));
+  };
+
+const logger: LoggerService = {
+  fatal: capture('fatal'),
+  error: capture('error'),
+  warn: capture('warn'),
+  log: capture('log'),
+  debug: capture('debug'),
+  verbose: capture('verbose'),
+};
+
+function textOf(value: unknown): string {
+  if (value instanceof Error)
+    return `${value.stack ?? value.message} ${JSON.stringify({ ...value })} ${textOf(value.cause ?? '')}`;
+  return typeof value === 'string' ? value : (JSON.stringify(value) ?? String(value));
+}
+
+/** ASVS 16.2.5: fails when a token, or the secret part of one, stands in the logs. */
+export function expectNoTokenInLogs(): void {
+  const written = logs.join('\n');
+  for (const token of tokens) {
+    const secret = token.split('.')[1] ?? token;
+    if (written.includes(token) || written.includes(secret)) throw new Error(`the logs hold the token ${token}`);
+  }
+}
+
+export function redisUrl(): string {
+  const url = process.env['TEST_REDIS_URL'];
+  if (!url) throw new Error('TEST_REDIS_URL is not set: run the tests by `npm test`, which starts a Redis');
+  return url;
+}
+
+export function randomPrefix(): string {
+  return `e2e-${randomBytes(6).toString('hex')}:`;
+}
+
+/** The variables for a sample on Redis; those for the embedded store are none at all. */
+export function variables({ adapter = 'express', store = 'memory', env = {} }: SampleSettings): Record<string, string> {
+  return {
+    HTTP_ADAPTER: adapter,
+    LOG_LEVEL: 'verbose',
+    ...(store === 'redis' && { REDIS_URL: redisUrl(), SESSION_SECRET: SECRET, KEY_PREFIX: randomPrefix() }),
+    ...env,
+  };
+}
+
+/** The sample in this process, on a socket of its own. */
+export class Sample {
+  private constructor(
+    readonly app: INestApplication,
+    readonly url: string,
+  ) {}
+
+  static async start(settings: SampleSettings = {}): Promise<Sample> {
+    const app = await createApp(variables(settings), {
+      logger,
+      ...(settings.options && { options: settings.options }),
+    });
+    await app.listen(0, '127.0.0.1');
+    const { port } = app.getHttpServer().address() as { port: number };
+    return new Sample(app, `http://127.0.0.1:${port}`);
+  }
+
+  browser(headers?: Record<string, string>): Browser {
+    return newBrowser(this.url, headers);
+  }
+
+  get<T>(token: Type<T> | (abstract new (...args: never[]) => T)): T {
+    return this.app.get<T>(token, { strict: false });
+  }
+
+  async close(): Promise<void> {
+    await this.app.close();
+    expectNoTokenInLogs();
+  }
+}
+
+export function newBrowser(url: string, headers?: Record<string, string>): Browser {
+  return new Browser(url, headers, (token) => tokens.add(token));
+}
