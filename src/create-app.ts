@@ -15,6 +15,8 @@ export interface AppOverrides {
 
 /** Longest body that is read, bytes. */
 const BODY_LIMIT = 100 * 1024;
+/** Longest part of a path; Fastify alone has a limit, too short for a device id. */
+const PARAMETER_LIMIT = 4_096;
 
 /**
  * The application as the variables say, not yet listening. No proxy is trusted: a client could write any address into
@@ -32,7 +34,7 @@ export async function createApp(
   // Only the platform that is used gets loaded.
   if (environment.adapter === 'fastify') {
     const { FastifyAdapter } = await import('@nestjs/platform-fastify');
-    const adapter = new FastifyAdapter({ bodyLimit: BODY_LIMIT });
+    const adapter = new FastifyAdapter({ bodyLimit: BODY_LIMIT, routerOptions: { maxParamLength: PARAMETER_LIMIT } });
     const app = await NestFactory.create<NestFastifyApplication>(module, adapter, settings);
     app.use(securityHeaders(environment));
     const parse = adapter.getInstance().getDefaultJsonParser('error', 'error');

@@ -4,11 +4,12 @@ import type { NewSession, Session, SessionChange, SessionData, SessionPatch } fr
 import type { LiveSession } from '../ports/session-store.js';
 import { invalidToken } from '../services/authentication-errors.js';
 import type { RenewOptions, RenewedSession, SessionService } from '../services/session-service.js';
-import type { TokenPair, TokenService } from '../services/token-service.js';
+import type { AccessToken, TokenPair, TokenService } from '../services/token-service.js';
 import { metadataOf } from './client-facts.js';
 import type { CsrfPolicy } from './csrf-policy.js';
 import type { HttpExchange } from './http-exchange.js';
 import type { AuthenticatedRequest, RequestAuthentication, RequestAuthenticator, Transport } from './request-authenticator.js';
+import type { RefreshCookie } from './refresh-cookie.js';
 import type { RouteRules } from './route-rules.js';
 import type { SessionCookie } from './session-cookie.js';
 import { complaintAboutState } from './session-gate.js';
@@ -28,8 +29,8 @@ export interface SignInOptions {
 /** A session and what goes to the client in the body; the cookie is on its way already. */
 export interface SignedIn<T = SessionData> {
   session: Session<T>;
-  /** Tokens, where the client uses them. */
-  tokens?: TokenPair;
+  /** Tokens, where the client uses them. The refresh token is not among them where a cookie carries it. */
+  tokens?: AccessToken & Partial<TokenPair>;
 }
 
 /** What a `RequestSession` works with. */
@@ -37,6 +38,7 @@ export interface RequestSessionTools {
   readonly sessions: SessionService;
   readonly authenticator: RequestAuthenticator;
   readonly cookie: SessionCookie;
+  readonly refreshCookie: RefreshCookie;
   readonly csrf: CsrfPolicy;
   readonly tokens: TokenService;
 }
@@ -68,7 +70,8 @@ export class RequestSession {
    * @throws {SessionLimitError} at the limit under `onLimit: 'reject'`.
    */
   async start<T = SessionData>(input: NewSession<T>, options: SignInOptions = {}): Promise<SignedIn<T>> {
-    this.assertMayWrite();
+    this.exchange.assertCanSetHeaders();
+    this.tools.csrf.check(this.exchange);
     const { sessions, cookie, authenticator, tokens } = this.tools;
     const { transport = 'cookie', ...startOptions } = options;
     if (transport !== 'cookie') tokens.assertEnabled();
@@ -88,6 +91,26 @@ export class RequestSession {
     else if (previous) cookie.clear(this.exchange);
     authenticator.remember(this.exchange, authenticated(live, transport === 'bearer' ? 'bearer' : 'cookie'));
     return this.signedIn(started, live);
+  }
+
+  /**
+   * Exchanges a refresh token, given or in the cookie of `jwt.refreshCookie`, for a new pair. See `TokenService.refresh`.
+   *
+   * @throws {AuthenticationError} for a token that does not hold or is not there, or whose session ended.
+   */
+  async refresh(refreshToken?: string): Promise<Required<SignedIn>> {
+    const { tokens, refreshCookie, csrf } = this.tools;
+    const inCookie = refreshToken === undefined && refreshCookie.enabled ? refreshCookie.read(this.exchange) : null;
+    if (inCookie !== null) {
+      this.exchange.assertCanSetHeaders();
+      csrf.check(this.exchange);
+    }
+    const token = refreshToken ?? inCookie;
+    if (token === null) throw new AuthenticationError('session_required', 'Send a refresh token.');
+    this.exchange.setHeader('cache-control', 'no-store');
+    const { session, refreshToken: next, ...access } = await tokens.refresh(token);
+    const kept = inCookie === null ? { refreshToken: next } : this.handOver(next, { session, now: session.lastAccess });
+    return { session, tokens: { ...access, ...kept } };
   }
 
   /**
@@ -113,13 +136,23 @@ export class RequestSession {
     return this.renew(request, (id, options) => this.tools.sessions.stepUp(id, options), patch);
   }
 
-  /** Signs out: ends the session, if there still is one, and clears the cookie. Returns whether one ended. */
+  /**
+   * Signs out: ends the session and clears the cookies. Where our own cookie or access token has expired, or its session is
+   * over already, there is nothing to end and that is fine. Returns whether a session ended.
+   *
+   * @throws {AuthenticationError} without credentials, and for such as we never signed (ASVS 5.0, 9.1.1).
+   * @throws {SessionError} `csrf_rejected`; the cookie then stays.
+   */
   async end(): Promise<boolean> {
-    this.assertMayWrite();
-    const request = await this.tools.authenticator.authenticate(this.exchange);
+    this.exchange.assertCanSetHeaders();
+    const { authenticator, sessions } = this.tools;
+    const request = await authenticator.authenticate(this.exchange);
+    if (request.state === 'none') throw new AuthenticationError('session_required', 'Sign in first.');
+    if (request.state === 'refused' && request.error.statusCode !== 401) throw request.error;
     const holds = request.state === 'authenticated' && !request.superseded;
-    const ended = holds ? await this.tools.sessions.end(request.live.session.id) : false;
+    const ended = holds ? await sessions.end(request.live.session.id) : false;
     this.forget(request);
+    if (request.state === 'refused' && !authenticator.isOwn(this.exchange)) throw request.error;
     return ended;
   }
 
@@ -131,7 +164,7 @@ export class RequestSession {
 
   /** Ends all sessions of the user, this one included. Returns how many. @throws {AuthenticationError} when nobody is signed in. */
   async endAll(): Promise<number> {
-    this.assertMayWrite();
+    this.exchange.assertCanSetHeaders();
     const request = await this.require();
     const ended = await this.tools.sessions.endAll(request.live.session.userId);
     this.forget(request);
@@ -159,7 +192,7 @@ export class RequestSession {
     run: (id: string, options: RenewOptions) => Promise<RenewedSession>,
     patch: SessionPatch | undefined,
   ): Promise<SignedIn> {
-    this.assertMayWrite();
+    this.exchange.assertCanSetHeaders();
     const renewed = await run(request.live.session.id, {
       ...(patch && { patch }),
       ...(request.presented && { presented: request.presented }),
@@ -176,7 +209,15 @@ export class RequestSession {
     const { session, refreshToken } = secrets;
     this.exchange.setHeader('cache-control', 'no-store');
     if (refreshToken === undefined) return { session };
-    return { session, tokens: { ...this.tools.tokens.issueFor(live), refreshToken } };
+    return { session, tokens: { ...this.tools.tokens.issueFor(live), ...this.handOver(refreshToken, live) } };
+  }
+
+  /** The refresh token for the body, unless a cookie takes it. */
+  private handOver(refreshToken: string, live: { session: Session; now: number }): { refreshToken?: string } {
+    const { refreshCookie } = this.tools;
+    if (!refreshCookie.enabled) return { refreshToken };
+    refreshCookie.write(this.exchange, refreshToken, live);
+    return {};
   }
 
   /** The new session is there first, so that nothing is lost when the old one cannot be ended. */
@@ -215,16 +256,12 @@ export class RequestSession {
     }
   }
 
-  /** @throws {SessionError} */
-  private assertMayWrite(): void {
-    this.exchange.assertCanSetHeaders();
-    this.tools.csrf.check(this.exchange);
-  }
-
   private forget(request: RequestAuthentication): void {
-    const { cookie, authenticator } = this.tools;
-    const usesCookie = request.state !== 'authenticated' || request.transport === 'cookie';
+    const { cookie, refreshCookie, authenticator } = this.tools;
+    const usesCookie = request.state === 'authenticated' && request.transport === 'cookie';
     if (usesCookie || cookie.isSentBy(this.exchange)) cookie.clear(this.exchange);
+    // Bound to its path, it is not sent here: whether the client has one cannot be seen.
+    if (refreshCookie.enabled) refreshCookie.clear(this.exchange);
     authenticator.remember(this.exchange, { state: 'none' });
   }
 }

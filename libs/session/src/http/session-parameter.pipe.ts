@@ -5,6 +5,7 @@ import { SessionService } from '../services/session-service.js';
 import { TokenService } from '../services/token-service.js';
 import { CsrfPolicy } from './csrf-policy.js';
 import { findExchange } from './http-exchange.js';
+import { RefreshCookie } from './refresh-cookie.js';
 import { RequestAuthenticator } from './request-authenticator.js';
 import { RequestSession } from './request-session.js';
 import { routeRulesOf } from './route-rules.js';
@@ -23,13 +24,14 @@ export class RequestSessionPipe implements PipeTransform<ExecutionContext, Reque
     @Inject(SessionCookie) private readonly cookie: SessionCookie,
     @Inject(CsrfPolicy) private readonly csrf: CsrfPolicy,
     @Inject(TokenService) private readonly tokens: TokenService,
+    @Inject(RefreshCookie) private readonly refreshCookie: RefreshCookie,
   ) {}
 
   transform(context: ExecutionContext): RequestSession {
     const exchange = findExchange(context);
     if (!exchange) throw new AuthenticationError('session_required', 'There is no HTTP request here to have a session.');
-    const { sessions, authenticator, cookie, csrf, tokens } = this;
-    return new RequestSession(exchange, routeRulesOf(context), { sessions, authenticator, cookie, csrf, tokens });
+    const { sessions, authenticator, cookie, refreshCookie, csrf, tokens } = this;
+    return new RequestSession(exchange, routeRulesOf(context), { sessions, authenticator, cookie, refreshCookie, csrf, tokens });
   }
 }
 

@@ -3,6 +3,7 @@ import { APP_FILTER } from '@nestjs/core';
 import { CsrfPolicy } from '../http/csrf-policy.js';
 import { JwtAuthGuard } from '../http/jwt-auth.guard.js';
 import { JwtStrategy } from '../http/jwt.strategy.js';
+import { RefreshCookie } from '../http/refresh-cookie.js';
 import { RequestAuthenticator } from '../http/request-authenticator.js';
 import { RolesGuard } from '../http/roles.guard.js';
 import { SessionCookie } from '../http/session-cookie.js';
@@ -55,6 +56,7 @@ const verifier: Provider = {
 
 const http = [
   SessionCookie,
+  RefreshCookie,
   CsrfPolicy,
   RequestAuthenticator,
   SessionUsers,

@@ -45,6 +45,21 @@ export function resolveCookieOptions(options: ParsedOptions['cookie']): Resolved
   return resolved;
 }
 
+/**
+ * The cookie of the refresh token: as the session's, but bound to a path.
+ *
+ * @throws {ConfigurationError}
+ */
+export function resolveRefreshCookie(
+  refresh: NonNullable<ParsedOptions['jwt']>['refreshCookie'],
+  session: ResolvedCookieOptions,
+): ResolvedCookieOptions | undefined {
+  if (!refresh) return undefined;
+  const name = refresh.name ?? (session.secure ? '__Secure-refresh' : 'refresh');
+  if (name === session.name) refuse('jwt.refreshCookie.name', `${name} is the session cookie's name; choose another`);
+  return resolveCookieOptions({ ...session, httpOnly: true, name, path: refresh.path });
+}
+
 function assertSize(options: ResolvedCookieOptions): void {
   let text: string;
   try {

@@ -116,6 +116,7 @@ const jwt = z.strictObject({
     .optional(),
   accessTokenTtl: duration(15 * MINUTE),
   refreshGrace: duration(30_000),
+  refreshCookie: z.strictObject({ name: text.optional(), path: text }).optional(),
 });
 
 const signalAction = z

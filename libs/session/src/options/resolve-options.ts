@@ -1,5 +1,5 @@
 import { ALPHANUMERIC, complaintAboutIdShape } from '../model/secure-id.js';
-import { resolveCookieOptions } from './cookie-options.js';
+import { resolveCookieOptions, resolveRefreshCookie } from './cookie-options.js';
 import { resolveJwtKeys } from './jwt-keys.js';
 import { refuse } from './option-complaint.js';
 import type { ParsedOptions } from './options-schema.js';
@@ -22,6 +22,7 @@ export function resolveSessionOptions(options: SessionModuleOptions = {}): Resol
   const session = resolveLifetime(parsed.session);
   const { maxSessionsPerUser, onLimit } = session;
   const keys = deriveKeys(options);
+  const cookie = resolveCookieOptions(parsed.cookie);
   const resolved: Omit<ResolvedSessionOptions, 'redis'> = freeze({
     store: options.store,
     blacklist: options.blacklist,
@@ -29,8 +30,12 @@ export function resolveSessionOptions(options: SessionModuleOptions = {}): Resol
     keyPrefix: parsed.keyPrefix,
     tenant: parsed.tenant,
     session,
-    cookie: resolveCookieOptions(parsed.cookie),
-    jwt: parsed.jwt && { ...parsed.jwt, keys: resolveJwtKeys(options.jwt?.keys, keys.jwt) },
+    cookie,
+    jwt: parsed.jwt && {
+      ...parsed.jwt,
+      keys: resolveJwtKeys(options.jwt?.keys, keys.jwt),
+      refreshCookie: resolveRefreshCookie(parsed.jwt.refreshCookie, cookie),
+    },
     security: resolveSecurity(parsed.security),
     nearCache: parsed.nearCache,
     sweeper: parsed.sweeper,

@@ -50,6 +50,7 @@ export interface ResolvedJwtOptions {
   readonly keys: readonly JwtKey[];
   readonly accessTokenTtl: number;
   readonly refreshGrace: number;
+  readonly refreshCookie: ResolvedCookieOptions | undefined;
 }
 
 export interface ResolvedSecurityOptions {

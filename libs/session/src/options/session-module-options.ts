@@ -81,6 +81,16 @@ export interface JwtOptions {
   accessTokenTtl?: Duration;
   /** How long after a refresh the token before still counts as a repeated request. Default 30 seconds. */
   refreshGrace?: Duration;
+  /**
+   * Hands the refresh token to browsers in an HttpOnly cookie instead of the body. Default: none. Attributes are those of
+   * the session cookie but for name and path.
+   */
+  refreshCookie?: {
+    /** Default `__Secure-refresh`, or `refresh` where the session cookie is not secure. */
+    name?: string;
+    /** Path of the route that refreshes, and the only one that sees the cookie. */
+    path: string;
+  };
 }
 
 /** What happens when a session turns up where it should not. */

@@ -1,5 +1,6 @@
 import { describeCreate } from './contract/create.js';
 import { describeDamage } from './contract/damage.js';
+import { describeData } from './contract/data.js';
 import { describeDeadlines } from './contract/deadlines.js';
 import { describeDestroy } from './contract/destroy.js';
 import { describeEvents } from './contract/events.js';
@@ -10,6 +11,7 @@ import { describeRotate } from './contract/rotate.js';
 import { describeSweep } from './contract/sweep.js';
 import { describeTokens } from './contract/tokens.js';
 import { describeUpdate } from './contract/update.js';
+import { describeUpdateUser } from './contract/update-user.js';
 import { describeUserIds } from './contract/user-ids.js';
 import type { CreateStoreHarness } from './store-harness.js';
 import { storeOpener } from './test-bed.js';
@@ -42,10 +44,12 @@ export function describeSessionStore(name: string, createHarness: CreateStoreHar
   describe(`${name} keeps the contract of SessionStore`, () => {
     const open = storeOpener(createHarness);
     describeCreate(open);
+    describeData(open);
     describeLimits(open);
     describeDeadlines(open);
     describeRead(open);
     describeUpdate(open);
+    describeUpdateUser(open);
     describeRotate(open);
     describeRenew(open);
     describeDestroy(open);

@@ -254,12 +254,14 @@ describe.each(PLATFORMS)('authentication on %s', (platform) => {
   });
 
   it('a refresh token is no session token', async () => {
-    const browser = app.browser();
-    const { body } = await browser.post('/login', { userId: 'ann', refresh: true });
+    const jwt = { issuer: 'https://issuer.test', audience: 'https://api.test' };
+    app = await startApp({ platform, controllers: [AccountController], session: { jwt } });
+    const { body } = await app.browser().post('/login', { userId: 'ann', transport: 'both' });
     app.store.forget();
-    expect(body.refreshToken).toMatch(/^rt_/);
-    expect(await statusWith(body.refreshToken)).toEqual([401, 'invalid_token']);
-    expect(await statusWith(body.refreshToken.replace(/^rt_/, 'st_'))).toEqual([401, 'invalid_token']);
+    const { refreshToken } = body.tokens;
+    expect(refreshToken).toMatch(/^rt_/);
+    expect(await statusWith(refreshToken)).toEqual([401, 'invalid_token']);
+    expect(await statusWith(refreshToken.replace(/^rt_/, 'st_'))).toEqual([401, 'invalid_token']);
     expect(app.store.commands).toEqual([]);
   });
 

@@ -3,7 +3,7 @@ import type { Session, SessionPatch } from '../../model/session.js';
 import type { LiveSession, RenewOutcome, RenewRequest, RotateOutcome } from '../../ports/session-store.js';
 import { anyClient, anyHash, expectRefusal, HOUR, MINUTE, SECOND, type OpenStore, type TestBed } from '../test-bed.js';
 import { describe, expect, it } from '../test-api.js';
-import { fullInput } from './create.js';
+import { fullInput } from './full-input.js';
 
 const WINDOW = 30 * SECOND;
 

@@ -26,9 +26,9 @@ export class AccountController {
   @HttpCode(200)
   async login(
     @ReqSession() session: RequestSession,
-    @Body() { rememberMe, refresh, ...input }: NewSession & SignInOptions,
+    @Body() { rememberMe, transport, ...input }: NewSession & SignInOptions,
   ): Promise<unknown> {
-    return session.start(input, { rememberMe, refresh });
+    return session.start(input, { ...(rememberMe && { rememberMe }), ...(transport && { transport }) });
   }
 
   @Get('me')

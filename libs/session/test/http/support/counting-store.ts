@@ -10,7 +10,10 @@ type Command = (typeof READS)[number] | (typeof WRITES)[number];
 export class CountingStore extends MemorySessionStore {
   readonly commands: Command[] = [];
   time: { now: number };
+  /** Every command fails. */
   down = false;
+  /** These fail. */
+  readonly failing = new Set<Command>();
 
   constructor(options: MemorySessionStoreOptions = {}) {
     const time = { now: Date.now() };
@@ -19,9 +22,10 @@ export class CountingStore extends MemorySessionStore {
     for (const command of [...READS, ...WRITES]) {
       const original = this[command].bind(this) as (...args: never[]) => Promise<unknown>;
       Object.defineProperty(this, command, {
+        writable: true,
         value: async (...args: never[]) => {
           this.commands.push(command);
-          if (this.down) throw new StoreUnavailableError('connect ECONNREFUSED redis-7.internal:6379 {tag}:user:secretkey');
+          if (this.down || this.failing.has(command)) throw new StoreUnavailableError('connect ECONNREFUSED redis-7.internal:6379 {tag}:user:secretkey');
           return original(...args);
         },
       });

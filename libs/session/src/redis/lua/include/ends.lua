@@ -7,6 +7,9 @@ for number, reason in ipairs(REASONS) do
 end
 local TOMBSTONE_SIZE = 23
 local TOMBSTONES = 8
+local MOST_TOMBSTONES = 128
+-- How long a command may come again, ms.
+local RESEND_WINDOW = math.max(10000, notAfter - arrived)
 
 local messages = {}
 
@@ -23,13 +26,17 @@ local function publish()
   end
 end
 
--- Every sid in the user's hash, and the revoked tokens that may be forgotten.
+-- Every sid in the user's hash, sound or not, and the fields of singly revoked tokens.
 local function scan()
-  local sids, tokens = {}, {}
+  local sids, tokens, seen = {}, {}, {}
   for _, field in ipairs(redis.call('HKEYS', user)) do
     local kind = string.sub(field, 1, 1)
-    if kind == 'c' and #field == 17 then
-      sids[#sids + 1] = string.sub(field, 2)
+    if (kind == 'c' or kind == 'r') and #field == 17 then
+      local sid = string.sub(field, 2)
+      if not seen[sid] then
+        seen[sid] = true
+        sids[#sids + 1] = sid
+      end
     elseif kind == 'j' then
       tokens[#tokens + 1] = field
     end
@@ -37,19 +44,37 @@ local function scan()
   return sids, tokens
 end
 
--- Clocks of the given sids, by sid; unreadable ones are left out.
-local function readClocks(sids)
-  local clocks = {}
-  for first = 1, #sids, 1000 do
-    local fields = {}
-    for index = first, math.min(first + 999, #sids) do
-      fields[#fields + 1] = 'c' .. sids[index]
-    end
-    for offset, bytes in ipairs(redis.call('HMGET', user, unpack(fields))) do
-      clocks[sids[first + offset - 1]] = unpackClock(bytes)
+-- Values of many fields, in their order. Lua cannot hand over more than some thousand arguments at once.
+local function readFields(fields)
+  local values = {}
+  for first = 1, #fields, 1000 do
+    for _, value in ipairs(redis.call('HMGET', user, unpack(fields, first, math.min(first + 999, #fields)))) do
+      values[#values + 1] = value
     end
   end
-  return clocks
+  return values
+end
+
+-- Clocks of the given sids, by sid, and their bytes; unreadable clocks are left out.
+local function readClocks(sids)
+  local fields, clocks, raw = {}, {}, {}
+  for index, sid in ipairs(sids) do
+    fields[index] = 'c' .. sid
+  end
+  for index, bytes in ipairs(readFields(fields)) do
+    raw[sids[index]] = bytes
+    clocks[sids[index]] = unpackClock(bytes)
+  end
+  return clocks, raw
+end
+
+-- Forgets singly revoked tokens that have expired by themselves.
+local function forgetTokens(tokens)
+  for index, deadline in ipairs(readFields(tokens)) do
+    if (tonumber(deadline) or math.huge) <= now then
+      redis.call('HDEL', user, tokens[index])
+    end
+  end
 end
 
 -- Keeps the hash for as long as anything in it may be asked for.
@@ -62,11 +87,8 @@ end
 
 -- Where no session is left, only the tombstones wait, and not for long.
 local function shrink()
-  if redis.call('HLEN', user) <= 64 then
-    local sids = scan()
-    if #sids == 0 then
-      redis.call('PEXPIRE', user, integer(margin))
-    end
+  if redis.call('HLEN', user) <= 512 and #scan() == 0 then
+    redis.call('PEXPIRE', user, integer(margin))
   end
 end
 
@@ -82,11 +104,35 @@ local function tombstoneOf(sid)
   return nil
 end
 
--- Ends sessions: `ends` is a list of { sid, reason }. Deletes first, which Redis allows even when out of memory.
+-- The tombstones with those of `ends` behind them. The last eight stay for whoever asks; more stay for as long as the
+-- sign-in of one of them may be sent again.
+local function withTombstones(ends)
+  local before = redis.call('HGET', user, 't') or ''
+  local stones = { #before % TOMBSTONE_SIZE == 0 and before or '' }
+  for _, ended in ipairs(ends) do
+    stones[#stones + 1] = ended[1] .. struct.pack('>BI6', REASON_NUMBER[ended[2]], now)
+  end
+  local all = table.concat(stones)
+  local count, from = #all / TOMBSTONE_SIZE, 1
+  while count > TOMBSTONES do
+    local young = struct.unpack('>I6', all, from + 17) > now - RESEND_WINDOW
+    if young and count <= MOST_TOMBSTONES then
+      break
+    end
+    count, from = count - 1, from + TOMBSTONE_SIZE
+  end
+  return string.sub(all, from)
+end
+
+-- Ends sessions: `ends` is a list of { sid, reason, createdAt }. Deletes first, which Redis allows even when out of memory.
 local function finish(userKey, ends)
   if #ends == 0 then
     return
   end
+  -- The youngest last: they are the ones whose sign-in may come again, and so the ones to remember.
+  table.sort(ends, function(a, b)
+    return a[3] < b[3]
+  end)
   local userId = redis.call('HGET', user, 'u') or ''
   for first = 1, #ends, 1000 do
     local fields, ids = {}, {}
@@ -94,17 +140,12 @@ local function finish(userKey, ends)
       local sid = ends[index][1]
       fields[#fields + 1] = 'r' .. sid
       fields[#fields + 1] = 'c' .. sid
-      fields[#fields + 1] = 'k' .. sid
       ids[#ids + 1] = userKey .. sid
     end
     redis.call('HDEL', user, unpack(fields))
     redis.call('ZREM', expiries, unpack(ids))
   end
-  local stones = { redis.call('HGET', user, 't') or '' }
-  for index = math.max(1, #ends - TOMBSTONES + 1), #ends do
-    stones[#stones + 1] = ends[index][1] .. struct.pack('>BI6', REASON_NUMBER[ends[index][2]], now)
-  end
-  redis.call('HSET', user, 't', string.sub(table.concat(stones), -TOMBSTONES * TOMBSTONE_SIZE), 'u', userId)
+  redis.call('HSET', user, 't', withTombstones(ends))
   for _, ended in ipairs(ends) do
     announce('ended', userKey .. ended[1], ended[2], userId)
   end

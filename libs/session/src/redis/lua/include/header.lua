@@ -11,9 +11,9 @@ local function serverTime()
   return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000) + tonumber(ARGV[3])
 end
 
-local now = serverTime()
-if now > notAfter then
-  return { 'late', now }
+local arrived = serverTime()
+if arrived > notAfter then
+  return { 'late', arrived }
 end
 
 local function isType(key, wanted)
@@ -26,8 +26,11 @@ if not isType(user, 'hash') or not isType(expiries, 'zset') then
 end
 
 -- Where a session's own time is ahead of the server's (a clock was set back, a replica took over), its time counts.
+-- What lies more than a day ahead is damage and no time: one such session must not carry the others along.
+local now = arrived
+local A_DAY = 86400000
 local function notBefore(instant)
-  if instant > now then
+  if instant > now and instant <= arrived + A_DAY then
     now = instant
   end
 end

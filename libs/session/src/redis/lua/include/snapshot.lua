@@ -1,7 +1,7 @@
 -- include: clock.lua
--- What a reader needs of one session, in the order of SNAPSHOT_FIELDS in user-record.ts.
-local function snapshot(sid, tokenField)
-  return redis.call('HMGET', user, 'u', 'e', 'o', 'x', 't', 'r' .. sid, 'c' .. sid, 'k' .. sid, tokenField or 'j')
+-- What a reader needs of one session, in the order of `snapshotFields` in user-record.ts.
+local function snapshot(sid)
+  return redis.call('HMGET', user, 'u', 'e', 'o', 'x', 't', 'r' .. sid, 'c' .. sid, 'j')
 end
 
 -- A reply that carries a snapshot behind its head.

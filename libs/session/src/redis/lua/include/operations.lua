@@ -1,0 +1,37 @@
+-- include: header.lua
+-- Operations carried out of late. One that is sent again is told by its name and answered anew, not carried out anew,
+-- whatever others did to the user in between. Entries of 20 bytes: name, instant until which it may come again, result.
+local OPERATION_SIZE = 20
+local MOST_OPERATIONS = 256
+
+-- The entries that still matter. Those in front are the oldest.
+local function operations()
+  local log = redis.call('HGET', user, 'p') or ''
+  if #log % OPERATION_SIZE ~= 0 then
+    return ''
+  end
+  local from = math.max(1, #log - MOST_OPERATIONS * OPERATION_SIZE + 1)
+  while from < #log and struct.unpack('>I6', log, from + 8) < arrived do
+    from = from + OPERATION_SIZE
+  end
+  return string.sub(log, from)
+end
+
+-- The result of an operation that was carried out already, or nil.
+local function resultOf(operation)
+  local log = operations()
+  local at = string.find(log, operation, 1, true)
+  while at do
+    if at % OPERATION_SIZE == 1 then
+      return (struct.unpack('>I6', log, at + 14))
+    end
+    at = string.find(log, operation, at + 1, true)
+  end
+  return nil
+end
+
+-- The value of the field 'p' once this operation is done.
+local function withOperation(operation, result)
+  return string.sub(operations(), -(MOST_OPERATIONS - 1) * OPERATION_SIZE) .. operation
+    .. struct.pack('>I6I6', notAfter, result)
+end

@@ -1,0 +1,3 @@
+import { describeStoreModel } from '../support/describe-store-model.js';
+import { redisHarness } from '../support/redis-harness.js';
+describeStoreModel('RedisSessionStore', (options) => redisHarness(options), 30);
