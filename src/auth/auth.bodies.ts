@@ -18,3 +18,11 @@ export type LoginBody = z.output<typeof loginBody>;
 
 export const stepUpBody = body({ password });
 export type StepUpBody = z.output<typeof stepUpBody>;
+
+export const refreshBody = body({
+  refreshToken: z
+    .string({ error: 'must be text' })
+    .min(1, { error: 'must not be empty' })
+    .max(4096, { error: 'must have at most 4096 characters' }),
+});
+export type RefreshBody = z.output<typeof refreshBody>;

@@ -1,7 +1,14 @@
 import { Body, Controller, HttpCode, HttpStatus, Ip, Post, UnauthorizedException } from '@nestjs/common';
 import { CurrentSession, Public, ReqSession, StepUp, type RequestSession, type Session } from 'nestjs-sessions';
 import { UsersService } from '../users/users.service.js';
-import { loginBody, type LoginBody, stepUpBody, type StepUpBody } from './auth.bodies.js';
+import {
+  loginBody,
+  type LoginBody,
+  refreshBody,
+  type RefreshBody,
+  stepUpBody,
+  type StepUpBody,
+} from './auth.bodies.js';
 import { FailureLimiter } from './failure-limiter.js';
 import { loginReply, type LoginReply } from './login-reply.js';
 
@@ -22,7 +29,7 @@ export class AuthController {
   ): Promise<LoginReply> {
     const user = await this.failures.limit({ account: email, address }, () => this.users.authenticate(email, password));
     if (!user) throw wrongPassword();
-    const { session } = await request.start(
+    const signedIn = await request.start(
       {
         userId: user.id,
         email: user.email,
@@ -31,12 +38,22 @@ export class AuthController {
         ...(deviceName !== undefined && { deviceName }),
         amr: ['pwd'],
       },
-      { rememberMe },
+      { rememberMe, transport: 'both' },
     );
-    return loginReply(session);
+    return loginReply(signedIn);
   }
 
-  /** Of no consequence to somebody who is not signed in. */
+  @Public()
+  @Post('refresh')
+  @HttpCode(HttpStatus.OK)
+  async refresh(
+    @Body({ schema: refreshBody }) { refreshToken }: RefreshBody,
+    @ReqSession() request: RequestSession,
+  ): Promise<LoginReply> {
+    return loginReply(await request.refresh(refreshToken));
+  }
+
+  /** Public, so that signing out works with a session that is over already. */
   @Public()
   @Post('logout')
   @HttpCode(HttpStatus.NO_CONTENT)
@@ -68,8 +85,7 @@ export class AuthController {
   ): Promise<LoginReply> {
     const user = await this.failures.limit({ account: email, address }, () => this.users.authenticate(email, password));
     if (!user) throw wrongPassword();
-    const { session } = await request.stepUp();
-    return loginReply(session);
+    return loginReply(await request.stepUp());
   }
 }
 

@@ -32,7 +32,7 @@ const MAKE_A_SECRET = 'make one with `openssl rand -base64 48`';
 
 const duration = z
   .string()
-  .regex(/^\d+(\.\d+)?\s*(ms|s|m|h|d)?$/, {
+  .regex(/^(?=[\d.]*[1-9])\d{1,9}(\.\d+)?\s*(ms|s|m|h|d)?$/, {
     error: ({ input }) => `${JSON.stringify(input)} is no duration; write one like 30s, 15m, 24h or 14d`,
   })
   .optional();

@@ -1,9 +1,13 @@
 import type { SessionModuleOptions } from 'nestjs-sessions';
 import type { Environment } from './environment.js';
 
+/** Who issues access tokens, and for which service they are. Verifiers compare both, character by character. */
+const ISSUER = 'https://sample.example.com';
+const AUDIENCE = 'https://sample.example.com/api';
+
 /** What the library gets to know of the environment. What is left out has the library's default. */
 export function sessionOptions(environment: Environment): SessionModuleOptions {
-  const { redisUrl, secrets, idleTimeout, absoluteTimeout, nearCache, production } = environment;
+  const { redisUrl, secrets, idleTimeout, absoluteTimeout, refreshGrace, nearCache, production } = environment;
   return {
     keyPrefix: environment.keyPrefix,
     ...(redisUrl !== undefined && { redis: redisUrl }),
@@ -12,6 +16,7 @@ export function sessionOptions(environment: Environment): SessionModuleOptions {
       ...(idleTimeout !== undefined && { idleTimeout }),
       ...(absoluteTimeout !== undefined && { absoluteTimeout }),
     },
+    jwt: { issuer: ISSUER, audience: AUDIENCE, ...(refreshGrace !== undefined && { refreshGrace }) },
     // Browsers keep a Secure cookie, and with it the __Host- prefix, only for https.
     ...(!production && { cookie: { name: 'session', secure: false } }),
     ...(nearCache !== undefined && { nearCache: { maxStale: nearCache } }),

@@ -143,11 +143,9 @@ describe.each(ADAPTERS)('the browser’s side (ASVS 5.0, V3 and others), %s', (a
 
     it.each(withOrigin)('3.5.1: an older browser’s Origin: %s is 403', async (origin) => {
       await browser.signedIn();
-      const { status } = await sample
-        .browser()
-        .send('POST', '/auth/logout-all', {
-          headers: { 'sec-fetch-site': '', origin, cookie: `session=${browser.token}` },
-        });
+      const { status } = await sample.browser().send('POST', '/auth/logout-all', {
+        headers: { 'sec-fetch-site': '', origin, cookie: `session=${browser.token}` },
+      });
       expect(status).toBe(403);
       expect((await browser.get('/me')).status).toBe(200);
     });

@@ -114,7 +114,13 @@ export {
   type StartOptions,
 } from './services/session-service.js';
 
-export { TokenService, type AccessToken, type RefreshedTokens, type RefreshOptions, type TokenPair } from './services/token-service.js';
+export {
+  TokenService,
+  type AccessToken,
+  type RefreshedTokens,
+  type RefreshOptions,
+  type TokenPair,
+} from './services/token-service.js';
 export type { AccessTokenClaims } from './model/access-claims.js';
 
 export { SessionHttpException, type SessionErrorBody } from './http/http-errors.js';
@@ -124,7 +130,10 @@ export { JwtAuthGuard } from './http/jwt-auth.guard.js';
 export { JwtStrategy } from './http/jwt.strategy.js';
 export { RolesGuard } from './http/roles.guard.js';
 export { AllowPending, NoTouch, Public, RequireFresh, Roles, StepUp } from './http/route-decorators.js';
+export type { HttpExchange, HttpRequest } from './http/http-exchange.js';
+export type { Transport } from './http/request-authenticator.js';
 export { SessionExceptionFilter } from './http/session-exception.filter.js';
+export { SessionGate, type AdmissionOptions } from './http/session-gate.js';
 export { SessionGuard } from './http/session.guard.js';
 export type { SessionUser } from './http/session-users.js';
 

@@ -12,6 +12,7 @@ export interface Send {
   body?: unknown;
   /** Sent as it is, with the content type of JSON. */
   raw?: string;
+  /** An empty value leaves a header out that would be sent otherwise. */
   headers?: Record<string, string>;
 }
 
@@ -26,7 +27,8 @@ export class Browser {
     /** May change between requests: a jar does not care which instance answers. */
     public url: string,
     private readonly headers: Record<string, string> = {},
-    private readonly onCookie: (value: string) => void = () => undefined,
+    /** Hears of every secret that comes in, by cookie or in a body. */
+    private readonly onToken: (value: string) => void = () => undefined,
   ) {}
 
   get = (path: string, send?: Send): Promise<Reply> => this.send('GET', path, send);
@@ -54,7 +56,7 @@ export class Browser {
 
   /** A second jar with the same cookies: what somebody who copied them could do. */
   copy(): Browser {
-    const copy = new Browser(this.url, this.headers, this.onCookie);
+    const copy = new Browser(this.url, this.headers, this.onToken);
     for (const [name, value] of this.cookies) copy.cookies.set(name, value);
     return copy;
   }
@@ -62,22 +64,28 @@ export class Browser {
   async send(method: string, path: string, { body, raw, headers = {} }: Send = {}): Promise<Reply> {
     const cookie = [...this.cookies].map(([name, value]) => `${name}=${value}`).join('; ');
     const text = raw ?? (body === undefined ? undefined : JSON.stringify(body));
+    const all = {
+      cookie,
+      'content-type': text === undefined ? '' : 'application/json',
+      'sec-fetch-site': method === 'GET' ? '' : 'same-origin',
+      ...this.headers,
+      ...headers,
+    };
     const response = await fetch(this.url + path, {
       method,
       redirect: 'manual',
-      headers: {
-        ...(cookie !== '' && { cookie }),
-        ...(text !== undefined && { 'content-type': 'application/json' }),
-        ...(method !== 'GET' && { 'sec-fetch-site': 'same-origin' }),
-        ...this.headers,
-        ...headers,
-      },
+      headers: Object.fromEntries(Object.entries(all).filter(([, value]) => value !== '')),
       ...(text !== undefined && { body: text }),
     });
     const setCookies = response.headers.getSetCookie();
     for (const line of setCookies) this.keep(line);
     const answer = await response.text();
-    return { status: response.status, headers: response.headers, text: answer, body: parse(answer), setCookies };
+    const parsed = parse(answer);
+    for (const name of ['accessToken', 'refreshToken'] as const) {
+      const token = (parsed as Record<string, unknown> | null | undefined)?.[name];
+      if (typeof token === 'string') this.onToken(token);
+    }
+    return { status: response.status, headers: response.headers, text: answer, body: parsed, setCookies };
   }
 
   private keep(line: string): void {
@@ -86,7 +94,7 @@ export class Browser {
     const gone = attributes['max-age'] === '0' || (typeof expires === 'string' && Date.parse(expires) <= Date.now());
     if (gone) this.cookies.delete(name);
     else this.cookies.set(name, value);
-    if (value !== '') this.onCookie(value);
+    if (value !== '') this.onToken(value);
   }
 }
 

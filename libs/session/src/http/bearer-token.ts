@@ -19,6 +19,7 @@ export function bearerTokenOf(exchange: HttpExchange): string | null {
   const value = header.trim();
   if (!/^bearer(\s|$)/i.test(value)) return null;
   const token = BEARER.exec(value)?.[1];
-  if (token === undefined) throw new SessionError('invalid_request', 'The Authorization header is not of the form: Bearer token.');
+  if (token === undefined)
+    throw new SessionError('invalid_request', 'The Authorization header is not of the form: Bearer token.');
   return token;
 }

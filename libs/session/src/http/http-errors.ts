@@ -1,6 +1,6 @@
 import { HttpException } from '@nestjs/common';
 import { STATUS_CODES } from 'node:http';
-import { SessionError, type SessionErrorCode } from '../model/errors.js';
+import type { SessionError, SessionErrorCode } from '../model/errors.js';
 import type { HttpExchange } from './http-exchange.js';
 
 /** The body of every answer that refuses something. */
@@ -40,7 +40,12 @@ function bodyOf(error: SessionError): SessionErrorBody {
   const { statusCode, code } = error;
   const words = STATUS_CODES[statusCode] ?? 'Error';
   // What went wrong inside is for the log.
-  const message = statusCode === 503 ? 'Sessions cannot be checked at the moment. Try again.' : statusCode >= 500 ? words : error.message;
+  const message =
+    statusCode === 503
+      ? 'Sessions cannot be checked at the moment. Try again.'
+      : statusCode >= 500
+        ? words
+        : error.message;
   return { statusCode, error: words, code, message };
 }
 

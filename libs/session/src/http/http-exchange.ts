@@ -1,6 +1,7 @@
 import type { ExecutionContext } from '@nestjs/common';
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import { SessionError } from '../model/errors.js';
+import { keepUncached } from './uncached-response.js';
 
 /** What Express and Fastify requests have in common. `ip`, `host` and `protocol` heed the framework's trust in proxies. */
 export interface HttpRequest {
@@ -75,6 +76,14 @@ export class HttpExchange {
     if (!response || !this.canSetHeaders) return;
     if (isReply(response)) response.header(name, value);
     else response.setHeader(name, value);
+  }
+
+  /** For responses that carry a token: no cache keeps them, whatever else sets the header later. */
+  forbidCaching(): void {
+    const { response } = this;
+    if (!response || !this.canSetHeaders) return;
+    this.setHeader('cache-control', 'no-store');
+    keepUncached(isReply(response) ? response.raw : response);
   }
 
   /** Replaces every Set-Cookie line that begins with the prefix by the new one; the others stay. */

@@ -30,7 +30,10 @@ export class JwtAuthGuard extends AuthGuard() {
   override async canActivate(context: ExecutionContext): Promise<boolean> {
     if (routeRulesOf(context).public) return true;
     if (!findExchange(context)) {
-      throw new AuthenticationError('session_required', 'There is no HTTP request here from which a token could be read.');
+      throw new AuthenticationError(
+        'session_required',
+        'There is no HTTP request here from which a token could be read.',
+      );
     }
     // An application's own PassportModule would otherwise have us ask its strategy.
     this.options = { ...this.options, defaultStrategy: this.strategy.name, session: false };
@@ -44,7 +47,12 @@ export class JwtAuthGuard extends AuthGuard() {
    *
    * @throws {SessionHttpException}
    */
-  override handleRequest<TUser = unknown>(error: unknown, user: unknown, info: unknown, context: ExecutionContext): TUser {
+  override handleRequest<TUser = unknown>(
+    error: unknown,
+    user: unknown,
+    info: unknown,
+    context: ExecutionContext,
+  ): TUser {
     const exchange = findExchange(context);
     if (error instanceof SessionError) throw refusal(error, exchange);
     if (error) throw error;

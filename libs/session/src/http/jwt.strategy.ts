@@ -56,7 +56,9 @@ export class JwtStrategy extends PassportStrategy(Strategy) implements OnApplica
    */
   async validate(request: HttpRequest, payload: unknown): Promise<unknown> {
     const claims = this.tokens.requireClaims(payload);
-    const authentication = await this.authenticator.authenticateVerified(exchangeOfRequest(request), () => this.tokens.admit(claims));
+    const authentication = await this.authenticator.authenticateVerified(exchangeOfRequest(request), () =>
+      this.tokens.admit(claims),
+    );
     if (authentication.state === 'refused') throw authentication.error;
     if (authentication.state === 'none') throw invalidToken();
     return this.users.of(authentication.live.session);

@@ -25,9 +25,7 @@ export interface AuthenticatedRequest {
 
 /** What became of the credentials of a request: there were none, they hold, or why they do not. */
 export type RequestAuthentication =
-  | AuthenticatedRequest
-  | { readonly state: 'none' }
-  | { readonly state: 'refused'; readonly error: SessionError };
+  AuthenticatedRequest | { readonly state: 'none' } | { readonly state: 'refused'; readonly error: SessionError };
 
 /** Authenticates each request once, however many guards, pipes and handlers ask. Records no access. */
 @Injectable()
@@ -57,7 +55,10 @@ export class RequestAuthenticator {
    *
    * @throws {StoreUnavailableError}
    */
-  authenticateVerified(exchange: HttpExchange, admit: () => Promise<VerifiedAccessToken>): Promise<RequestAuthentication> {
+  authenticateVerified(
+    exchange: HttpExchange,
+    admit: () => Promise<VerifiedAccessToken>,
+  ): Promise<RequestAuthentication> {
     const known = this.ofRequest.get(exchange.key);
     if (known) return known;
     const asked = answered(() => this.byBearer(exchange, admit));
@@ -113,18 +114,27 @@ export class RequestAuthenticator {
 
   private async verify(token: string): Promise<VerifiedAccessToken> {
     if (!this.tokens) {
-      throw new AuthenticationError('invalid_token', 'Access tokens are not accepted here: the option "jwt" is not set.');
+      throw new AuthenticationError(
+        'invalid_token',
+        'Access tokens are not accepted here: the option "jwt" is not set.',
+      );
     }
     return this.tokens.verify(token);
   }
 
-  private async byBearer(exchange: HttpExchange, admit: () => Promise<VerifiedAccessToken>): Promise<RequestAuthentication> {
+  private async byBearer(
+    exchange: HttpExchange,
+    admit: () => Promise<VerifiedAccessToken>,
+  ): Promise<RequestAuthentication> {
     const { live } = await admit();
     const text = this.cookie.read(exchange);
     const cookie = text === null ? null : this.codec.parse(text, 'cookie');
     // Session ids name their user's record, so that the two can be compared without a second read.
     if (cookie && userKeyOfSession(cookie.sessionId) !== userKeyOfSession(live.session.id)) {
-      throw new SessionError('invalid_request', 'The cookie and the bearer token are of different users. Send one of them.');
+      throw new SessionError(
+        'invalid_request',
+        'The cookie and the bearer token are of different users. Send one of them.',
+      );
     }
     return { state: 'authenticated', transport: 'bearer', live, superseded: false, presented: null };
   }

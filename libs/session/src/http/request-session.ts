@@ -8,7 +8,12 @@ import type { AccessToken, TokenPair, TokenService } from '../services/token-ser
 import { metadataOf } from './client-facts.js';
 import type { CsrfPolicy } from './csrf-policy.js';
 import type { HttpExchange } from './http-exchange.js';
-import type { AuthenticatedRequest, RequestAuthentication, RequestAuthenticator, Transport } from './request-authenticator.js';
+import type {
+  AuthenticatedRequest,
+  RequestAuthentication,
+  RequestAuthenticator,
+  Transport,
+} from './request-authenticator.js';
 import type { RefreshCookie } from './refresh-cookie.js';
 import type { RouteRules } from './route-rules.js';
 import type { SessionCookie } from './session-cookie.js';
@@ -107,7 +112,7 @@ export class RequestSession {
     }
     const token = refreshToken ?? inCookie;
     if (token === null) throw new AuthenticationError('session_required', 'Send a refresh token.');
-    this.exchange.setHeader('cache-control', 'no-store');
+    this.exchange.forbidCaching();
     const { session, refreshToken: next, ...access } = await tokens.refresh(token);
     const kept = inCookie === null ? { refreshToken: next } : this.handOver(next, { session, now: session.lastAccess });
     return { session, tokens: { ...access, ...kept } };
@@ -207,7 +212,7 @@ export class RequestSession {
 
   private signedIn<T>(secrets: { session: Session<T>; refreshToken?: string }, live: LiveSession): SignedIn<T> {
     const { session, refreshToken } = secrets;
-    this.exchange.setHeader('cache-control', 'no-store');
+    this.exchange.forbidCaching();
     if (refreshToken === undefined) return { session };
     return { session, tokens: { ...this.tools.tokens.issueFor(live), ...this.handOver(refreshToken, live) } };
   }
@@ -232,7 +237,8 @@ export class RequestSession {
 
   private async find(): Promise<AuthenticatedRequest | null> {
     const request = await this.tools.authenticator.authenticate(this.exchange);
-    if (request.state !== 'authenticated' || request.superseded || complaintAboutState(request, this.rules)) return null;
+    if (request.state !== 'authenticated' || request.superseded || complaintAboutState(request, this.rules))
+      return null;
     return request;
   }
 

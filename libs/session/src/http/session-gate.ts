@@ -78,7 +78,10 @@ export class SessionGate {
   private async answering<T>(context: ExecutionContext, run: (exchange: HttpExchange) => Promise<T>): Promise<T> {
     const exchange = findExchange(context);
     if (!exchange) {
-      throw new AuthenticationError('session_required', 'There is no HTTP request here from which a session could be told.');
+      throw new AuthenticationError(
+        'session_required',
+        'There is no HTTP request here from which a session could be told.',
+      );
     }
     try {
       return await run(exchange);
@@ -89,7 +92,10 @@ export class SessionGate {
 }
 
 /** Why a session that holds does not count on a route, or null. */
-export function complaintAboutState({ superseded, live }: AuthenticatedRequest, rules: RouteRules): SessionError | null {
+export function complaintAboutState(
+  { superseded, live }: AuthenticatedRequest,
+  rules: RouteRules,
+): SessionError | null {
   if (superseded && !rules.stepUp) return invalidToken();
   if (live.session.pending === true && !rules.allowPending) {
     return new SessionError('pending_authentication', 'A further factor is needed before this session can be used.');

@@ -29,9 +29,17 @@ export class RequestSessionPipe implements PipeTransform<ExecutionContext, Reque
 
   transform(context: ExecutionContext): RequestSession {
     const exchange = findExchange(context);
-    if (!exchange) throw new AuthenticationError('session_required', 'There is no HTTP request here to have a session.');
+    if (!exchange)
+      throw new AuthenticationError('session_required', 'There is no HTTP request here to have a session.');
     const { sessions, authenticator, cookie, refreshCookie, csrf, tokens } = this;
-    return new RequestSession(exchange, routeRulesOf(context), { sessions, authenticator, cookie, refreshCookie, csrf, tokens });
+    return new RequestSession(exchange, routeRulesOf(context), {
+      sessions,
+      authenticator,
+      cookie,
+      refreshCookie,
+      csrf,
+      tokens,
+    });
   }
 }
 

@@ -20,7 +20,8 @@ export class TokenCookie {
    */
   read(exchange: HttpExchange): string | null {
     const values = this.valuesOf(exchange);
-    if (values.length > 1) throw new SessionError('invalid_request', `The cookie ${this.name} was sent more than once.`);
+    if (values.length > 1)
+      throw new SessionError('invalid_request', `The cookie ${this.name} was sent more than once.`);
     return values[0] ?? null;
   }
 
@@ -57,6 +58,6 @@ export class TokenCookie {
       );
     }
     exchange.replaceSetCookie(`${this.name}=`, line);
-    exchange.setHeader('cache-control', 'no-store');
+    exchange.forbidCaching();
   }
 }

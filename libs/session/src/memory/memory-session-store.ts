@@ -1,12 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { deadlineOf, durationMs, epochMs, expiryReason } from '../model/deadlines.js';
-import { InvalidArgumentError, SessionConflictError, SessionLimitError } from '../model/errors.js';
+import { endedError, InvalidArgumentError, SessionConflictError, SessionLimitError } from '../model/errors.js';
 import type { SessionEvent, SessionEventType } from '../model/events.js';
 import {
   assertUserId,
   deviceHashOf,
   isSessionId,
   newSessionId,
+  sessionIdOf,
   sidOf,
   userKeyOf,
   userKeyOfSession,
@@ -62,7 +63,9 @@ import {
   type RotateRequest,
   type SessionSnapshot,
   type SweepOptions,
+  type TouchOptions,
 } from '../ports/session-store.js';
+import { MemorySessionAliases } from './memory-session-aliases.js';
 
 export interface MemorySessionStoreOptions extends SessionStoreOptions {
   /** Epoch ms. Default: the system clock, held from running backwards. */
@@ -104,6 +107,7 @@ export class MemorySessionStore extends SessionStore {
   private readonly users = new Map<string, StoredUser>();
   private readonly listeners: Listeners<SessionEvent>;
   private readonly clock: () => number;
+  private readonly ownAliases = new MemorySessionAliases({ clock: () => this.now() });
   private latest = 0;
 
   constructor(options: MemorySessionStoreOptions = {}) {
@@ -140,6 +144,10 @@ export class MemorySessionStore extends SessionStore {
     const user = this.users.get(userKey) ?? newUser(userId);
     if (user.userId !== userId) throw new Error('two user ids share one 96-bit address');
     this.removeExpired(userKey, user, now);
+    const id = options.sid === undefined ? newSessionId(userKey) : sessionIdOf(userKey, options.sid);
+    const standing = this.look(id, now);
+    if (standing.state === 'live') return standing.session as Session<T>;
+    if (standing.state === 'ended') throw endedError(standing.reason);
     const deviceHash = record.deviceId === undefined ? null : deviceHashOf(record.deviceId);
     const isReplaced = ([sid, stored]: [string, StoredSession]): boolean =>
       userKey + sid === options.replaces || (deviceHash !== null && stored.deviceHash?.equals(deviceHash) === true);
@@ -156,7 +164,6 @@ export class MemorySessionStore extends SessionStore {
       deviceType,
       limit,
     );
-    const id = newSessionId(userKey);
     if (evicted === 'reject') {
       this.announce('limit-reached', { userKey, sid: sidOf(id), userId, at: now });
       throw new SessionLimitError(limit.max, sorted(this.liveSessions(userKey, user, now)));
@@ -197,11 +204,14 @@ export class MemorySessionStore extends SessionStore {
     return sessions.find((session) => session.deviceId === deviceId) ?? null;
   }
 
-  async touch(sessionId: string): Promise<boolean> {
+  async touch(sessionId: string, options: TouchOptions = {}): Promise<boolean> {
     const now = this.now();
     const live = this.findLive(sessionId, now);
     if (!live) return false;
-    live.stored.clock = { ...live.stored.clock, lastAccess: now };
+    const { clock } = live.stored;
+    const idleTimeout =
+      options.idleTimeout === undefined ? clock.idleTimeout : durationMs('idleTimeout', options.idleTimeout);
+    live.stored.clock = { ...clock, lastAccess: now, idleTimeout };
     return true;
   }
 
@@ -383,6 +393,10 @@ export class MemorySessionStore extends SessionStore {
 
   subscribe(listener: (event: SessionEvent) => void): () => void {
     return this.listeners.add(listener);
+  }
+
+  override aliases(): MemorySessionAliases {
+    return this.ownAliases;
   }
 
   async ready(): Promise<void> {}

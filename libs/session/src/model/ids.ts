@@ -55,6 +55,19 @@ export function newSessionId(userKey: string): string {
   return userKey + randomBytes(12).toString('base64url');
 }
 
+/**
+ * A session id of given parts.
+ *
+ * @throws {InvalidArgumentError} when the session's own part is not 16 characters of base64url.
+ */
+export function sessionIdOf(userKey: string, sid: string): string {
+  const id = userKey + sid;
+  if (sid.length !== SID_LENGTH || !isSessionId(id)) {
+    throw new InvalidArgumentError('sid', `must be ${SID_LENGTH} characters of base64url`);
+  }
+  return id;
+}
+
 /** Whether the value has the shape of a session id. Says nothing about whether such a session exists. */
 export function isSessionId(value: unknown): value is string {
   return typeof value === 'string' && SESSION_ID.test(value);

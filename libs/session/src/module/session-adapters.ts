@@ -16,48 +16,53 @@ interface Adapters {
 @Injectable()
 export class SessionAdapters {
   private readonly logger = new Logger('SessionModule');
-  private made: Promise<Adapters> | null = null;
+  private readonly made: Promise<SessionStore>[] = [];
+  private redis: Promise<Adapters> | null = null;
 
   constructor(@Inject(SESSION_OPTIONS) private readonly options: ResolvedSessionOptions) {}
 
   async store(): Promise<SessionStore> {
-    const { store, keys } = this.options;
-    if (!store) return (await this.make()).store;
+    const { store, redis, keys } = this.options;
+    if (!store) return redis === undefined ? this.inMemory() : (await this.onRedis()).store;
     if (keys.ephemeral && !(store instanceof MemorySessionStore)) {
-      this.logger.warn('No secrets are set: sessions in the store become unusable when this process ends. Set the option "secrets".');
+      this.logger.warn(
+        'No secrets are set: the tokens of all sessions in the store stop working when this process ends. Set the option "secrets".',
+      );
     }
     return store;
   }
 
   async blacklist(): Promise<TokenBlacklist> {
-    return this.options.blacklist ?? (await this.make()).blacklist;
+    const { blacklist, redis, clockTolerance } = this.options;
+    if (blacklist) return blacklist;
+    return redis === undefined ? new MemoryTokenBlacklist({ clockTolerance }) : (await this.onRedis()).blacklist;
   }
 
   /** Closes what was made here; adapters handed in stay open. */
   async close(): Promise<void> {
-    const made = await this.made?.catch(() => null);
-    await made?.store.close();
+    await Promise.all(this.made.splice(0).map(async (making) => (await making.catch(() => null))?.close()));
   }
 
-  private make(): Promise<Adapters> {
-    this.made ??= this.options.redis === undefined ? this.inMemory() : this.onRedis();
-    return this.made;
-  }
-
-  private async inMemory(): Promise<Adapters> {
-    const { adapter, clockTolerance, store } = this.options;
-    if (process.env['NODE_ENV'] === 'production' && !store) {
+  private async inMemory(): Promise<SessionStore> {
+    if (process.env['NODE_ENV'] === 'production') {
       this.logger.warn(
         'Sessions are kept in the memory of this process: they end with it, and no other process knows them. Set the option "redis" for production.',
       );
     }
-    return {
-      store: new MemorySessionStore({ ...adapter, onListenerError: this.onListenerError }),
-      blacklist: new MemoryTokenBlacklist({ clockTolerance }),
-    };
+    const store = new MemorySessionStore({ ...this.options.adapter, onListenerError: this.onListenerError });
+    this.made.push(Promise.resolve(store));
+    return store;
   }
 
-  private async onRedis(): Promise<Adapters> {
+  private onRedis(): Promise<Adapters> {
+    if (!this.redis) {
+      this.redis = this.connect();
+      this.made.push(this.redis.then(({ store }) => store));
+    }
+    return this.redis;
+  }
+
+  private async connect(): Promise<Adapters> {
     // Loaded here alone, so that nobody needs ioredis who keeps sessions elsewhere.
     const { createRedisAdapters } = await import('../redis/create-redis-adapters.js');
     return createRedisAdapters(this.options, this.onListenerError);

@@ -34,6 +34,8 @@ export class SessionLifecycle implements OnModuleInit, OnApplicationShutdown {
 
   private warnOfInsecureCookie(): void {
     if (this.options.cookie.secure || process.env['NODE_ENV'] !== 'production') return;
-    new Logger('SessionModule').warn('The session cookie travels over plain http, where anybody on the way can read it. Serve https and leave out cookie.secure.');
+    new Logger('SessionModule').warn(
+      'The session cookie travels over plain http, where anybody on the way can read it. Serve https and leave out cookie.secure.',
+    );
   }
 }

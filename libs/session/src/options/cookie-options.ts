@@ -29,15 +29,22 @@ export function resolveCookieOptions(options: ParsedOptions['cookie']): Resolved
   const { secure, sameSite, path, domain, partitioned } = options;
   const name = options.name ?? (domain === undefined ? '__Host-session' : '__Secure-session');
   const mend = 'for plain http during development use cookie: { name: "session", secure: false }';
-  if (!TOKEN.test(name)) refuse('cookie.name', `${JSON.stringify(name)} cannot name a cookie (RFC 6265: letters, digits and !#$%&'*+-.^_\`|~)`);
+  if (!TOKEN.test(name))
+    refuse(
+      'cookie.name',
+      `${JSON.stringify(name)} cannot name a cookie (RFC 6265: letters, digits and !#$%&'*+-.^_\`|~)`,
+    );
   // Browsers compare the prefixes without regard to case.
   const prefix = /^__(host|secure)-/i.exec(name)?.[1]?.toLowerCase();
   if (prefix === 'host') {
-    if (domain !== undefined) refuse('cookie.domain', `a cookie named ${name} cannot have a domain; name it "__Secure-${name.slice(7)}"`);
-    if (path !== '/') refuse('cookie.path', `a cookie named ${name} needs the path "/"; name it "__Secure-${name.slice(7)}"`);
+    if (domain !== undefined)
+      refuse('cookie.domain', `a cookie named ${name} cannot have a domain; name it "__Secure-${name.slice(7)}"`);
+    if (path !== '/')
+      refuse('cookie.path', `a cookie named ${name} needs the path "/"; name it "__Secure-${name.slice(7)}"`);
   }
   if (prefix !== undefined && !secure) refuse('cookie.secure', `a cookie named ${name} must be secure; ${mend}`);
-  if (sameSite === 'none' && !secure) refuse('cookie.sameSite', '"none" needs secure: true, or browsers drop the cookie');
+  if (sameSite === 'none' && !secure)
+    refuse('cookie.sameSite', '"none" needs secure: true, or browsers drop the cookie');
   if (partitioned && !secure) refuse('cookie.partitioned', 'needs secure: true, or browsers drop the cookie');
   if (!path.startsWith('/')) refuse('cookie.path', 'must begin with "/"');
   const resolved = Object.freeze({ name, secure, sameSite, path, domain, partitioned });
@@ -63,11 +70,20 @@ export function resolveRefreshCookie(
 function assertSize(options: ResolvedCookieOptions): void {
   let text: string;
   try {
-    text = stringifySetCookie({ ...options, value: 'x'.repeat(MAX_CREDENTIAL_LENGTH), httpOnly: true, maxAge: 1e9, expires: new Date(0) });
+    text = stringifySetCookie({
+      ...options,
+      value: 'x'.repeat(MAX_CREDENTIAL_LENGTH),
+      httpOnly: true,
+      maxAge: 1e9,
+      expires: new Date(0),
+    });
   } catch (error) {
     return refuse('cookie', `${error instanceof Error ? error.message : 'it cannot be written'} (RFC 6265)`);
   }
   if (Buffer.byteLength(text) > MAX_COOKIE_BYTES) {
-    refuse('cookie', `name, path and domain make it longer than ${MAX_COOKIE_BYTES} bytes, and browsers would drop it; shorten them`);
+    refuse(
+      'cookie',
+      `name, path and domain make it longer than ${MAX_COOKIE_BYTES} bytes, and browsers would drop it; shorten them`,
+    );
   }
 }

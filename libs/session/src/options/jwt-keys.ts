@@ -24,12 +24,16 @@ const MINIMUM_RSA_BITS = 2048;
  *
  * @throws {ConfigurationError} for a key that is weak, of another kind than its algorithm, or under a kid twice.
  */
-export function resolveJwtKeys(keys: readonly JwtKeyOptions[] | undefined, derived: readonly KeyObject[]): readonly JwtKey[] {
+export function resolveJwtKeys(
+  keys: readonly JwtKeyOptions[] | undefined,
+  derived: readonly KeyObject[],
+): readonly JwtKey[] {
   const resolved = keys ? keys.map((key, index) => resolveKey(key, `jwt.keys[${index}]`)) : derived.map(derivedKey);
   const kids = resolved.map(({ kid }) => kid);
   const twice = kids.find((kid, index) => kids.indexOf(kid) !== index);
   if (twice !== undefined) refuse('jwt.keys', `two keys have the kid "${twice}"; give each its own`);
-  if (resolved[0]?.signing === null) refuse('jwt.keys[0]', 'the first key signs and so needs a privateKey; put a key that only verifies behind it');
+  if (resolved[0]?.signing === null)
+    refuse('jwt.keys[0]', 'the first key signs and so needs a privateKey; put a key that only verifies behind it');
   return Object.freeze(resolved.map((key) => Object.freeze(key)));
 }
 
@@ -54,22 +58,31 @@ function secretKey({ kid, alg, secret, privateKey, publicKey }: JwtKeyOptions, m
   }
   const bytes = typeof secret === 'string' ? Buffer.from(secret, 'utf8') : Buffer.from(secret);
   // A public key used as an HMAC secret is the classic confusion: everyone could sign.
-  if (bytes.includes('-----BEGIN')) refuse(`${path}.secret`, `holds a PEM key; use privateKey and publicKey, or an algorithm other than ${alg}`);
+  if (bytes.includes('-----BEGIN'))
+    refuse(`${path}.secret`, `holds a PEM key; use privateKey and publicKey, or an algorithm other than ${alg}`);
   assertLength(bytes.length, minimum, alg, path);
   const object = createSecretKey(bytes);
   return { kid, alg, signing: object, verifying: object };
 }
 
 function assertLength(length: number, minimum: number, alg: string, path: string): void {
-  if (length < minimum) refuse(`${path}.secret`, `has ${length} bytes, ${alg} needs at least ${minimum}; \`openssl rand -base64 ${minimum}\` makes one`);
+  if (length < minimum)
+    refuse(
+      `${path}.secret`,
+      `has ${length} bytes, ${alg} needs at least ${minimum}; \`openssl rand -base64 ${minimum}\` makes one`,
+    );
 }
 
 function asymmetricKey({ kid, alg, secret, privateKey, publicKey }: JwtKeyOptions, path: string): JwtKey {
   if (secret !== undefined) refuse(path, `${alg} takes privateKey and publicKey, no secret`);
-  if (privateKey === undefined && publicKey === undefined) refuse(path, `${alg} needs a privateKey, or a publicKey to verify only`);
-  const signing = privateKey === undefined ? null : parsed(privateKey, createPrivateKey, 'private', `${path}.privateKey`);
+  if (privateKey === undefined && publicKey === undefined)
+    refuse(path, `${alg} needs a privateKey, or a publicKey to verify only`);
+  const signing =
+    privateKey === undefined ? null : parsed(privateKey, createPrivateKey, 'private', `${path}.privateKey`);
   const verifying =
-    publicKey === undefined ? createPublicKey(signing as KeyObject) : parsed(publicKey, createPublicKey, 'public', `${path}.publicKey`);
+    publicKey === undefined
+      ? createPublicKey(signing as KeyObject)
+      : parsed(publicKey, createPublicKey, 'public', `${path}.publicKey`);
   assertFits(verifying, alg, path);
   if (signing) {
     assertFits(signing, alg, path);
@@ -78,7 +91,12 @@ function asymmetricKey({ kid, alg, secret, privateKey, publicKey }: JwtKeyOption
   return { kid, alg, signing, verifying };
 }
 
-function parsed(material: JwtKeyMaterial, parse: (key: Buffer) => KeyObject, type: 'private' | 'public', path: string): KeyObject {
+function parsed(
+  material: JwtKeyMaterial,
+  parse: (key: Buffer) => KeyObject,
+  type: 'private' | 'public',
+  path: string,
+): KeyObject {
   try {
     const key = material instanceof KeyObject ? material : parse(Buffer.from(material));
     if (key.type === type) return key;
@@ -92,12 +110,16 @@ function assertFits(key: KeyObject, alg: JwtAlgorithm, path: string): void {
   const curve = CURVES[alg];
   const details = key.asymmetricKeyDetails;
   if (curve !== undefined) {
-    if (key.asymmetricKeyType !== 'ec' || details?.namedCurve !== curve) refuse(path, `${alg} needs an EC key on the curve ${curve}`);
+    if (key.asymmetricKeyType !== 'ec' || details?.namedCurve !== curve)
+      refuse(path, `${alg} needs an EC key on the curve ${curve}`);
     return;
   }
   if (key.asymmetricKeyType !== 'rsa') refuse(path, `${alg} needs an RSA key`);
   if ((details?.modulusLength ?? 0) < MINIMUM_RSA_BITS) {
-    refuse(path, `the RSA key has ${details?.modulusLength ?? 0} bits, at least ${MINIMUM_RSA_BITS} are needed, 3072 are better`);
+    refuse(
+      path,
+      `the RSA key has ${details?.modulusLength ?? 0} bits, at least ${MINIMUM_RSA_BITS} are needed, 3072 are better`,
+    );
   }
 }
 

@@ -74,9 +74,7 @@ const session = z.strictObject({
   absoluteTimeout: duration(24 * HOUR),
   touchInterval: optionalDuration,
   renewalInterval: optionalDuration,
-  rememberMe: z
-    .strictObject({ idleTimeout: duration(14 * DAY), absoluteTimeout: duration(30 * DAY) })
-    .prefault({}),
+  rememberMe: z.strictObject({ idleTimeout: duration(14 * DAY), absoluteTimeout: duration(30 * DAY) }).prefault({}),
   maxSessionsPerUser: z
     .union([wholeNumber(1, HARD_SESSION_LIMIT), callable()], {
       error: `must be a whole number from 1 to ${HARD_SESSION_LIMIT}, or a function that returns one`,
@@ -100,7 +98,9 @@ const cookie = z.strictObject({
 
 const jwt = z.strictObject({
   issuer: text,
-  audience: z.union([text, z.array(text).min(1, { error: 'must not be empty' })], { error: 'must be text or a list of texts, not empty' }),
+  audience: z.union([text, z.array(text).min(1, { error: 'must not be empty' })], {
+    error: 'must be text or a list of texts, not empty',
+  }),
   keys: z
     .array(
       z.strictObject({
@@ -158,19 +158,30 @@ function isOrigin(value: string): boolean {
 }
 
 const nearCache = z
-  .union([z.boolean(), z.strictObject({ maxEntries: wholeNumber(1, 10_000_000).default(10_000), maxStale: duration(5_000) })], {
-    error: 'must be true, false or { maxEntries, maxStale }',
-  })
+  .union(
+    [
+      z.boolean(),
+      z.strictObject({ maxEntries: wholeNumber(1, 10_000_000).default(10_000), maxStale: duration(5_000) }),
+    ],
+    {
+      error: 'must be true, false or { maxEntries, maxStale }',
+    },
+  )
   .default(false)
   .transform((value) => (value === false ? null : value === true ? { maxEntries: 10_000, maxStale: 5_000 } : value));
 
 /** The shape of the options with their defaults. What one option means for another is checked elsewhere. */
 export const optionsSchema = z.strictObject({
   redis: redis.optional(),
-  store: adapter(['create', 'read', 'rotate', 'renew', 'touch', 'destroy', 'subscribe', 'ready', 'now'], 'SessionStore').optional(),
+  store: adapter(
+    ['create', 'read', 'rotate', 'renew', 'touch', 'destroy', 'subscribe', 'ready', 'now'],
+    'SessionStore',
+  ).optional(),
   blacklist: adapter(['add', 'addBulk', 'isBlacklisted', 'revokeAllFor', 'isRevokedFor'], 'TokenBlacklist').optional(),
   secrets: z.union([bytes, z.array(bytes)], { error: 'must be text, bytes, or a list of them' }).optional(),
-  keyPrefix: text.regex(/^[^{}]*$/, { error: 'must have no braces: they decide where Redis Cluster keeps a key' }).default('session:'),
+  keyPrefix: text
+    .regex(/^[^{}]*$/, { error: 'must have no braces: they decide where Redis Cluster keeps a key' })
+    .default('session:'),
   tenant: z.string({ error: 'must be text' }).default(''),
   session: session.prefault({}),
   cookie: cookie.prefault({}),

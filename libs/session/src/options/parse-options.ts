@@ -22,14 +22,22 @@ function complain(issue: Issue, parents: readonly PropertyKey[]): never {
   if (issue.code === 'unrecognized_keys') {
     const [unknown = ''] = issue.keys;
     const nearest = nearestName(unknown, knownNames(path));
-    refuse(nameOf([...path, unknown]), nearest ? `there is no such option; did you mean "${nearest}"?` : 'there is no such option');
+    refuse(
+      nameOf([...path, unknown]),
+      nearest ? `there is no such option; did you mean "${nearest}"?` : 'there is no such option',
+    );
   }
   if (issue.code === 'invalid_union') {
     // The branch that agreed with the kind of value has the better complaint: about what is inside.
-    const inner = issue.errors.flat().find((candidate) => candidate.path.length > 0 || candidate.code !== 'invalid_type');
+    const inner = issue.errors
+      .flat()
+      .find((candidate) => candidate.path.length > 0 || candidate.code !== 'invalid_type');
     if (inner && inner.code !== 'invalid_value' && !isPlain(inner)) complain(inner, path);
   }
-  refuse(nameOf(path), issue.code === 'invalid_type' && issue.expected === 'object' ? 'must be an object' : issue.message);
+  refuse(
+    nameOf(path),
+    issue.code === 'invalid_type' && issue.expected === 'object' ? 'must be an object' : issue.message,
+  );
 }
 
 /** Complaints of single values say less than the union's own. */
@@ -39,7 +47,9 @@ function isPlain(issue: Issue): boolean {
 
 function nameOf(path: readonly PropertyKey[]): string {
   if (path.length === 0) return 'options';
-  return path.map((key, index) => (typeof key === 'number' ? `[${key}]` : `${index === 0 ? '' : '.'}${String(key)}`)).join('');
+  return path
+    .map((key, index) => (typeof key === 'number' ? `[${key}]` : `${index === 0 ? '' : '.'}${String(key)}`))
+    .join('');
 }
 
 /** The names that exist at a place in the options, however the schema wraps them. */

@@ -66,7 +66,10 @@ function resolveLifetime(options: ParsedOptions['session']): ResolvedLifetimeOpt
     );
   }
   if (renewalInterval <= COOKIE_GRACE) {
-    refuse('session.renewalInterval', `must be longer than ${COOKIE_GRACE} ms: until then the token before counts as a repeated request`);
+    refuse(
+      'session.renewalInterval',
+      `must be longer than ${COOKIE_GRACE} ms: until then the token before counts as a repeated request`,
+    );
   }
   return {
     idleTimeout,
@@ -83,10 +86,14 @@ function resolveLifetime(options: ParsedOptions['session']): ResolvedLifetimeOpt
 function resolveSecurity(options: ParsedOptions['security']): ResolvedSecurityOptions {
   const { idLength, idAlphabet = ALPHANUMERIC } = options;
   if (!/^[A-Za-z0-9_~-]+$/.test(idAlphabet)) {
-    refuse('security.idAlphabet', 'may hold only letters, digits, "-", "_" and "~": other characters do not travel in a cookie or a header');
+    refuse(
+      'security.idAlphabet',
+      'may hold only letters, digits, "-", "_" and "~": other characters do not travel in a cookie or a header',
+    );
   }
   const complaint = complaintAboutIdShape(idLength, idAlphabet);
-  if (complaint) refuse(complaint.option === 'length' ? 'security.idLength' : 'security.idAlphabet', complaint.expected);
+  if (complaint)
+    refuse(complaint.option === 'length' ? 'security.idLength' : 'security.idAlphabet', complaint.expected);
   return { ...options, idAlphabet };
 }
 

@@ -32,7 +32,9 @@ export function resolveStoreOptions(options: SessionStoreOptions = {}): Resolved
   };
   for (const name of ['idleTimeout', 'absoluteTimeout', 'maxRecordBytes', 'tombstoneTtl'] as const) {
     if (!Number.isSafeInteger(resolved[name]) || resolved[name] <= 0) {
-      throw new ConfigurationError(`${name}: must be a whole number above 0, in ${name === 'maxRecordBytes' ? 'bytes' : 'milliseconds'}.`);
+      throw new ConfigurationError(
+        `${name}: must be a whole number above 0, in ${name === 'maxRecordBytes' ? 'bytes' : 'milliseconds'}.`,
+      );
     }
   }
   assertLimit(resolved.limit);
@@ -43,7 +45,9 @@ export function resolveStoreOptions(options: SessionStoreOptions = {}): Resolved
 export function assertLimit(limit: SessionLimit): void {
   for (const max of [limit.max, limit.maxOfType ?? limit.max]) {
     if (!Number.isInteger(max) || max < 1 || max > HARD_SESSION_LIMIT) {
-      throw new ConfigurationError(`maxSessionsPerUser: must be a whole number from 1 to ${HARD_SESSION_LIMIT}, got ${String(max)}.`);
+      throw new ConfigurationError(
+        `maxSessionsPerUser: must be a whole number from 1 to ${HARD_SESSION_LIMIT}, got ${String(max)}.`,
+      );
     }
   }
 }

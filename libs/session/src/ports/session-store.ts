@@ -2,6 +2,7 @@ import type { SessionEvent } from '../model/events.js';
 import type { SessionLimit } from '../model/limit.js';
 import type { CredentialKind, Lineages, Presented, RotationRule } from '../model/lineage.js';
 import type { EndReason, NewSession, Session, SessionChange, SessionData, SessionPatch, UserPatch } from '../model/session.js';
+import type { SessionAliases } from './session-aliases.js';
 
 /** The parts of `create` that are the caller's decision rather than the session's content. */
 export interface CreateOptions {
@@ -17,6 +18,11 @@ export interface CreateOptions {
   client?: Buffer | null;
   /** A session of the same user that ends in the same step with the reason `replaced`. Ids of other users are ignored. */
   replaces?: string;
+  /**
+   * The session's own part of the id, 16 characters of base64url, for callers that must be able to repeat the call: where
+   * the session is there already it is answered as it stands, and where it ended the call is refused. Default: drawn.
+   */
+  sid?: string;
 }
 
 export interface ReadOptions {
@@ -88,6 +94,11 @@ export interface RenewRequest {
 
 export type RenewOutcome = LiveSession | { readonly state: 'unknown' } | GoneSession;
 
+export interface TouchOptions {
+  /** Sets how long the session lives without an access from now on, ms. Default: as before. */
+  idleTimeout?: number;
+}
+
 export interface DestroyOptions {
   /** Default `logout`. */
   reason?: EndReason;
@@ -154,7 +165,7 @@ export abstract class SessionStore {
   abstract findByDevice<T = SessionData>(userId: string, deviceId: string): Promise<Session<T> | null>;
 
   /** Records an access: moves the idle deadline, never the absolute one. False when there is no live session. */
-  abstract touch(sessionId: string): Promise<boolean>;
+  abstract touch(sessionId: string, options?: TouchOptions): Promise<boolean>;
 
   /**
    * Merges a change into the session and returns it, or null when there is no live one. Loses no parallel change: a
@@ -205,4 +216,9 @@ export abstract class SessionStore {
 
   /** Frees what the store opened itself, in bounded time. */
   abstract close(): Promise<void>;
+
+  /** Where aliases for this store's sessions are kept, the same at every call; null where the adapter has no such place. */
+  aliases(): SessionAliases | null {
+    return null;
+  }
 }

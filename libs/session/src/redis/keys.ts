@@ -41,6 +41,10 @@ export class RedisKeys {
     return `${this.prefix}{${tagOf(bucket)}}:expiries`;
   }
 
+  alias(digest: string): string {
+    return `${this.prefix}alias:${digest}`;
+  }
+
   blacklistedToken(digest: string): string {
     return `${this.prefix}blacklist:token:${digest}`;
   }

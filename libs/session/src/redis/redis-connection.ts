@@ -1,26 +1,26 @@
 import type { Cluster, Redis, RedisOptions } from 'ioredis';
 import { ConfigurationError, StoreUnavailableError } from '../model/errors.js';
 import { isClusterOption, isRedisClient, type RedisOption } from '../options/redis-option.js';
-import { RedisClock } from './redis-clock.js';
+import type { RedisClock } from './redis-clock.js';
+import { RedisClocks } from './redis-clocks.js';
+import { RedisSubscription } from './redis-subscription.js';
 import { RedisTrouble } from './redis-trouble.js';
 
-/** How often each server is asked for its time, ms. */
-const CLOCK_INTERVAL = 10_000;
-/** How long the boot waits for Redis, ms. */
-const BOOT_TIMEOUT = 10_000;
+const READY_TIMEOUT = 10_000;
 
 export interface RedisConnectionSettings {
   /** Longest wait for an answer, ms. Holds whatever the client's own settings are. */
   readonly commandTimeout: number;
+  /** Longest wait for a server to be there at all, ms. Default 10,000. */
+  readonly readyTimeout?: number | undefined;
 }
 
 /** One client, ours or adopted, with the clocks of its servers and a bound on every wait. */
 export class RedisConnection {
   readonly trouble = new RedisTrouble();
-  private readonly clocks = new Map<string, RedisClock>();
-  private readonly subscribers: (() => void)[] = [];
-  private timer: NodeJS.Timeout | null = null;
-  private sampling: Promise<void> | null = null;
+  private readonly clocks: RedisClocks;
+  private readonly subscriptions = new Map<string, RedisSubscription>();
+  private lastError: unknown = null;
   private closed = false;
 
   constructor(
@@ -30,6 +30,7 @@ export class RedisConnection {
     private readonly owned = false,
   ) {
     refuseReplicaReads(client);
+    this.clocks = new RedisClocks(client, (command) => this.ask(command), settings.commandTimeout);
     client.on('error', this.onError);
     client.on('ready', this.onReady);
   }
@@ -51,48 +52,47 @@ export class RedisConnection {
         ...options,
         redisOptions: { ...clientDefaults(settings), ...options.redisOptions },
       });
-      return new RedisConnection(client, settings, true);
+      return RedisConnection.own(client, settings);
     }
     const defaults = clientDefaults(settings);
-    const client = typeof option === 'string' ? new Redis(option, defaults) : new Redis({ ...defaults, ...option });
-    return new RedisConnection(client, settings, true);
+    return RedisConnection.own(typeof option === 'string' ? new Redis(option, defaults) : new Redis({ ...defaults, ...option }), settings);
+  }
+
+  private static own(client: Redis | Cluster, settings: RedisConnectionSettings): RedisConnection {
+    try {
+      return new RedisConnection(client, settings, true);
+    } catch (error) {
+      // Refused for its options: nobody else would ever end it.
+      client.on('error', () => undefined);
+      client.disconnect();
+      throw error;
+    }
   }
 
   /**
    * Resolves once the client can take commands and the servers' time is known.
    *
-   * @throws {StoreUnavailableError} when that takes more than ten seconds.
+   * @throws {StoreUnavailableError} when that takes longer than the settings allow.
    */
   async ready(): Promise<void> {
     if (this.client.status === 'wait') this.client.connect().catch(() => undefined);
     await this.untilReady();
-    await this.sampleClocks();
-    this.timer ??= setInterval(() => void this.sampleClocks().catch(() => undefined), CLOCK_INTERVAL).unref();
+    await this.clocks.sample();
   }
 
   /** The clock of the server that holds the slot; known after the first command at the latest. */
   async clockFor(slot: number): Promise<RedisClock> {
-    const known = this.knownClock(slot);
-    if (known?.isSet) return known;
-    await this.sampleClocks();
-    this.timer ??= setInterval(() => void this.sampleClocks().catch(() => undefined), CLOCK_INTERVAL).unref();
-    const clock = this.knownClock(slot) ?? [...this.clocks.values()].find(({ isSet }) => isSet);
-    if (!clock) throw new StoreUnavailableError();
-    return clock;
+    return this.clocks.of(slot);
   }
 
-  /** The latest of the servers' times, epoch ms. */
+  /** The latest of the servers' times, epoch ms. Never runs backwards. */
   now(): number {
-    const times = [...this.clocks.values()].filter(({ isSet }) => isSet).map((clock) => clock.now());
-    return times.length > 0 ? Math.max(...times) : Date.now();
+    return this.clocks.now();
   }
 
-  /** Asks every server for its time; one question at a time. @throws {StoreUnavailableError} */
+  /** Asks every server for its time. @throws {StoreUnavailableError} when none answers. */
   async sampleClocks(): Promise<void> {
-    this.sampling ??= this.sampleAll().finally(() => {
-      this.sampling = null;
-    });
-    return this.sampling;
+    return this.clocks.sample();
   }
 
   /** What the command answers, within the time allowed. @throws {StoreUnavailableError} */
@@ -105,35 +105,33 @@ export class RedisConnection {
     }
   }
 
-  /** Hears a channel until the connection is closed. Subscribes again by itself after a break. */
+  /** Hears a channel until the connection is closed. Resolves once it is subscribed to, and resubscribes after a break. */
   async listen(channel: string, onMessage: (message: string) => void): Promise<void> {
-    const subscriber = isCluster(this.client)
-      ? this.client
-      : this.client.duplicate({ enableOfflineQueue: true, lazyConnect: true, commandTimeout: undefined, maxRetriesPerRequest: null });
-    const handler = (heard: string, message: string): void => {
-      if (heard === channel) onMessage(message);
-    };
-    subscriber.on('message', handler);
-    if (subscriber === this.client) {
-      this.subscribers.push(() => {
-        subscriber.off('message', handler);
-        subscriber.unsubscribe(channel).catch(() => undefined);
-      });
-    } else {
-      subscriber.on('error', this.onError);
-      this.subscribers.push(() => {
-        subscriber.disconnect();
-      });
+    let subscription = this.subscriptions.get(channel);
+    if (!subscription && !this.closed) {
+      subscription = new RedisSubscription(this.client, channel, onMessage, this.onError);
+      this.subscriptions.set(channel, subscription);
     }
-    await this.ask(async () => within(Promise.resolve(subscriber.subscribe(channel)), this.settings.commandTimeout));
+    await subscription?.established;
+  }
+
+  /** Waits as long as for a server to be there. @throws {StoreUnavailableError} */
+  async untilDone(work: Promise<void>): Promise<void> {
+    await within(work, this.settings.readyTimeout ?? READY_TIMEOUT);
+  }
+
+  /** Pub/sub knows neither databases nor a client's `keyPrefix`; what keeps keys apart must keep messages apart. */
+  channelOf(name: string): string {
+    const { keyPrefix = '', db = 0 } = this.client.options as { keyPrefix?: string; db?: number };
+    return `${keyPrefix}${name}${db === 0 ? '' : `@${db}`}`;
   }
 
   /** Ends what was opened here, in bounded time also when Redis is silent. An adopted client stays open. */
   async close(): Promise<void> {
     if (this.closed) return;
     this.closed = true;
-    if (this.timer) clearInterval(this.timer);
-    for (const stop of this.subscribers) stop();
+    this.clocks.stop();
+    for (const subscription of this.subscriptions.values()) subscription.close();
     this.client.off('ready', this.onReady);
     if (this.owned) {
       await within(this.client.quit(), this.settings.commandTimeout).catch(() => undefined);
@@ -144,6 +142,7 @@ export class RedisConnection {
   }
 
   private readonly onError = (error: unknown): void => {
+    this.lastError = error;
     const message = error instanceof Error ? error.message : String(error);
     this.trouble.say('connection', `The connection to Redis has trouble: ${message}`);
   };
@@ -152,53 +151,37 @@ export class RedisConnection {
     void this.sampleClocks().catch(() => undefined);
   };
 
-  private knownClock(slot: number): RedisClock | undefined {
-    if (!isCluster(this.client)) return this.clocks.get('');
-    const [node] = this.client.slots[slot] ?? [];
-    return node === undefined ? undefined : this.clocks.get(node);
-  }
-
-  private async sampleAll(): Promise<void> {
-    const nodes: [string, Redis][] = isCluster(this.client)
-      ? this.client.nodes('master').map((node) => [`${node.options.host}:${node.options.port}`, node])
-      : [['', this.client]];
-    await Promise.all(
-      nodes.map(async ([name, node]) => {
-        const clock = this.clocks.get(name) ?? new RedisClock();
-        this.clocks.set(name, clock);
-        await this.ask(async () => clock.sample(async () => (await node.time()) as unknown as [string, string]));
-      }),
-    );
-  }
-
   private async untilReady(): Promise<void> {
     const { client } = this;
+    const { readyTimeout = READY_TIMEOUT } = this.settings;
     if (client.status === 'ready') return;
+    if (client.status === 'end') throw new StoreUnavailableError('The Redis client was closed. Hand in one that is open.');
+    let onReady = (): void => undefined;
     const waiting = new Promise<void>((resolve) => {
-      client.once('ready', resolve);
+      onReady = resolve;
     });
+    client.on('ready', onReady);
     try {
-      await within(waiting, BOOT_TIMEOUT);
-    } catch (error) {
+      await within(waiting, readyTimeout);
+    } catch {
       throw new StoreUnavailableError(
-        `Redis was not reachable within ${BOOT_TIMEOUT / 1000} seconds. Check the option "redis" and that the server runs.`,
-        { cause: error },
+        `Redis was not reachable within ${readyTimeout / 1000} seconds. Check the option "redis" and that the server runs.`,
+        { cause: this.lastError },
       );
+    } finally {
+      client.off('ready', onReady);
     }
   }
 }
 
-function isCluster(client: Redis | Cluster): client is Cluster {
-  return client.isCluster;
-}
-
 /** A replica lags: a session that was ended a moment ago would still be read from it. */
 function refuseReplicaReads(client: Redis | Cluster): void {
-  const reads: unknown = isCluster(client) ? client.options.scaleReads : undefined;
-  const readOnly = isCluster(client) ? false : client.options.readOnly === true || client.options.role === 'slave';
-  if ((reads !== undefined && reads !== 'master') || readOnly) {
+  const options = client.options as { scaleReads?: unknown; readOnly?: unknown; role?: unknown };
+  const scales = client.isCluster && options.scaleReads !== undefined && options.scaleReads !== 'master';
+  const isReplica = !client.isCluster && (options.readOnly === true || options.role === 'slave');
+  if (scales || isReplica) {
     throw new ConfigurationError(
-      'redis: the client reads from replicas, where an ended session can still be found. Hand in one with scaleReads "master" and without readOnly.',
+      'redis: the client reads from replicas, where an ended session can still be found. Hand in one with scaleReads "master", without readOnly and without the role "slave".',
     );
   }
 }
@@ -211,7 +194,8 @@ function clientDefaults({ commandTimeout }: RedisConnectionSettings): RedisOptio
     enableOfflineQueue: false,
     maxRetriesPerRequest: 1,
     retryStrategy: backOff,
-    reconnectOnError: (error) => (error.message.startsWith('READONLY') ? 2 : false),
+    // Redis before 7 puts the name of the error behind the name of the script.
+    reconnectOnError: (error) => (/\bREADONLY\b/.test(error.message) ? 2 : false),
   };
 }
 

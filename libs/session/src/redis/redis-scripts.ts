@@ -1,11 +1,13 @@
+import { randomBytes } from 'node:crypto';
 import { InvalidArgumentError, StoreUnavailableError, endedError } from '../model/errors.js';
 import { deviceHashOf } from '../model/ids.js';
 import type { SessionLimit } from '../model/limit.js';
-import { DEVICE_TYPES, type DeviceType, type EndReason } from '../model/session.js';
+import { DEVICE_TYPES, END_REASONS, type DeviceType, type EndReason } from '../model/session.js';
 import type { RenewRequest, RotateRequest } from '../ports/session-store.js';
 import type { UserKeys } from './keys.js';
 import { scripts } from './lua/scripts.generated.js';
-import type { ScriptReply, ScriptRunner } from './script-runner.js';
+import { DEVICE_BYTES, REVISION_BYTES } from './packed.js';
+import type { SENT_AT, ScriptReply, ScriptRunner } from './script-runner.js';
 import type { FieldValue } from './user-record.js';
 
 /** Values of the hash as a script sent them, with the server's time at which they were true. */
@@ -18,7 +20,6 @@ export interface CreateArguments {
   readonly userId: string;
   readonly sid: string;
   readonly record: string;
-  readonly revision: Buffer;
   readonly deviceId: string | undefined;
   readonly deviceType: DeviceType | undefined;
   readonly idleTimeout: number;
@@ -36,20 +37,23 @@ export interface WriteArguments {
   readonly record: string;
   /** Revision the record was computed from. */
   readonly from: string;
-  readonly to: Buffer;
-  readonly setsProfile: boolean;
+  /** Number of the profile the record was computed with, where it sets email or roles, else null. */
+  readonly profileSeq: number | null;
 }
 
 export interface EndArguments {
   readonly userId?: string | undefined;
-  readonly operation: Buffer;
   readonly reason: EndReason;
-  readonly createdBefore?: number | undefined;
+  /** Later sessions are spared. */
+  readonly createdBefore?: number | typeof SENT_AT | undefined;
   readonly exceptSid?: string | undefined;
   readonly deviceId?: string | undefined;
   readonly sids?: readonly string[];
 }
 
+const SECRET_HASH_BYTES = 32;
+const CLIENT_BYTES = 8;
+const OPERATION_BYTES = 8;
 const KIND_NUMBER = { cookie: 1, refresh: 2 } as const;
 const POLICY = { 'evict-least-recent': 'recent', 'evict-oldest': 'oldest', reject: 'reject' } as const;
 
@@ -57,16 +61,16 @@ const POLICY = { 'evict-least-recent': 'recent', 'evict-oldest': 'oldest', rejec
 export class RedisScripts {
   constructor(private readonly runner: ScriptRunner) {}
 
-  async createSession(keys: UserKeys, args: CreateArguments): Promise<{ created: readonly FieldValue[] } | { limit: ReadonlyMap<string, Buffer> }> {
+  async createSession(keys: UserKeys, args: CreateArguments): Promise<{ created: readonly FieldValue[] } | { limit: ReadonlyMap<string, Buffer>; now: number }> {
     const { limit } = args;
     const { code, values } = await this.runner.run(scripts.createSession, keys, [
       keys.userKey,
       args.userId,
       args.sid,
       args.record,
-      args.revision,
+      randomBytes(REVISION_BYTES),
       DEVICE_TYPES.indexOf(args.deviceType ?? 'unknown'),
-      args.deviceId === undefined ? '' : deviceHashOf(args.deviceId),
+      deviceDigest(args.deviceId),
       args.idleTimeout,
       args.absoluteTimeout,
       args.expiresAt ?? '',
@@ -74,15 +78,15 @@ export class RedisScripts {
       limit.maxOfType ?? '',
       POLICY[limit.onLimit],
       args.replaces,
-      args.cookie ?? '',
-      args.refresh ?? '',
-      args.client ?? '',
+      bytes('credentials.cookie', args.cookie, SECRET_HASH_BYTES),
+      bytes('credentials.refresh', args.refresh, SECRET_HASH_BYTES),
+      bytes('client', args.client, CLIENT_BYTES),
     ]);
     switch (code) {
       case 'created':
         return { created: values as readonly FieldValue[] };
       case 'limit':
-        return { limit: fieldsOf(values as readonly FieldValue[]) };
+        return { limit: fieldsOf(values.slice(1) as readonly FieldValue[]), now: Number(values[0]) };
       case 'ended':
         throw endedError(text(values[0]) as EndReason);
       case 'past':
@@ -92,8 +96,8 @@ export class RedisScripts {
     }
   }
 
-  async touchSession(keys: UserKeys, sid: string): Promise<boolean> {
-    const { code } = await this.runner.run(scripts.touchSession, keys, [keys.userKey, sid]);
+  async touchSession(keys: UserKeys, sid: string, idleTimeout?: number): Promise<boolean> {
+    const { code } = await this.runner.run(scripts.touchSession, keys, [keys.userKey, sid, idleTimeout ?? '']);
     return code === 'touched';
   }
 
@@ -103,8 +107,8 @@ export class RedisScripts {
       args.sid,
       args.record,
       Buffer.from(args.from, 'base64url'),
-      args.to,
-      args.setsProfile ? 1 : 0,
+      operation(),
+      args.profileSeq ?? '',
     ]);
     if (reply.code === 'absent') return { state: 'absent' };
     if (reply.code === 'updated' || reply.code === 'conflict') return { state: reply.code, ...snapshotIn(reply) };
@@ -119,6 +123,7 @@ export class RedisScripts {
       patch.email ?? '',
       patch.roles === null ? 0 : 1,
       patch.roles === null ? '' : JSON.stringify(patch.roles),
+      operation(),
     ]);
     return Number(values[0]);
   }
@@ -140,11 +145,12 @@ export class RedisScripts {
       KIND_NUMBER[request.kind],
       presented.hash,
       presented.n,
-      presented.client ?? '',
+      bytes('client', presented.client, CLIENT_BYTES),
       request.grace,
       Number.isFinite(request.rotateAfter) ? request.rotateAfter : '',
       request.rotateFirst ? 1 : 0,
       request.touch ? 1 : 0,
+      operation(),
     ]);
     switch (reply.code) {
       case 'rotated':
@@ -173,12 +179,12 @@ export class RedisScripts {
       write.sid,
       write.record ?? '',
       Buffer.from(write.from, 'base64url'),
-      write.to,
-      write.setsProfile ? 1 : 0,
+      operation(),
+      write.profileSeq ?? '',
       presented ? KIND_NUMBER[presented.kind] : '',
       presented?.hash ?? '',
-      credentials.cookie ?? '',
-      credentials.refresh ?? '',
+      bytes('credentials.cookie', credentials.cookie, SECRET_HASH_BYTES),
+      bytes('credentials.refresh', credentials.refresh, SECRET_HASH_BYTES),
       request.freshen ? 1 : 0,
       request.repeatableFor,
     ]);
@@ -190,22 +196,24 @@ export class RedisScripts {
   }
 
   async endSessions(keys: UserKeys, args: EndArguments): Promise<number> {
+    // The script would find out only after it had deleted.
+    if (!END_REASONS.includes(args.reason)) throw new InvalidArgumentError('reason', `must be one of ${END_REASONS.join(', ')}`);
     const { values } = await this.runner.run(scripts.endSessions, keys, [
       keys.userKey,
       args.userId ?? '',
-      args.operation,
+      operation(),
       args.reason,
       args.createdBefore ?? '',
       args.exceptSid ?? '',
-      args.deviceId === undefined ? '' : deviceHashOf(args.deviceId),
+      deviceDigest(args.deviceId),
       ...(args.sids ?? []),
     ]);
     return Number(values[0]);
   }
 
-  async sweepSessions(keys: UserKeys, sids: readonly string[]): Promise<number> {
+  async sweepSessions(keys: UserKeys, sids: readonly string[]): Promise<{ swept: number; staying: number }> {
     const { values } = await this.runner.run(scripts.sweepSessions, keys, [keys.userKey, ...sids]);
-    return Number(values[0]);
+    return { swept: Number(values[0]), staying: Number(values[1]) };
   }
 
   async revokeToken(keys: UserKeys, sid: string, tokenId: string, expiresAt: number): Promise<boolean> {
@@ -214,7 +222,7 @@ export class RedisScripts {
   }
 
   async revokeTokens(keys: UserKeys, userId: string): Promise<number> {
-    const { values } = await this.runner.run(scripts.revokeTokens, keys, [keys.userKey, userId]);
+    const { values } = await this.runner.run(scripts.revokeTokens, keys, [keys.userKey, userId, operation()]);
     return Number(values[0]);
   }
 }
@@ -227,6 +235,22 @@ export function fieldsOf(flat: readonly FieldValue[]): ReadonlyMap<string, Buffe
     if (name && value) fields.set(name.toString('utf8'), value);
   }
   return fields;
+}
+
+/** A name by which a script knows an operation again that is sent twice. */
+function operation(): Buffer {
+  return randomBytes(OPERATION_BYTES);
+}
+
+function deviceDigest(deviceId: string | undefined): Buffer | '' {
+  return deviceId === undefined ? '' : deviceHashOf(deviceId).subarray(0, DEVICE_BYTES);
+}
+
+/** A copy, as nothing is sent before the server's time is known; of the one length that can be packed. */
+function bytes(name: string, value: Buffer | null | undefined, length: number): Buffer | '' {
+  if (value === undefined || value === null) return '';
+  if (!Buffer.isBuffer(value) || value.length !== length) throw new InvalidArgumentError(name, `must be a buffer of ${length} bytes`);
+  return Buffer.from(value);
 }
 
 function snapshotIn(reply: ScriptReply, from = 1): ScriptSnapshot {

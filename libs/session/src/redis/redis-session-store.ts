@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import type { Cluster, Redis } from 'ioredis';
-import { SessionConflictError, SessionLimitError } from '../model/errors.js';
+import { durationMs, epochMs } from '../model/deadlines.js';
+import { InvalidArgumentError, SessionConflictError, SessionLimitError } from '../model/errors.js';
 import type { SessionEvent } from '../model/events.js';
-import { assertUserId, isSessionId, newSessionId, sidOf, userKeyOfSession } from '../model/ids.js';
-import { absoluteEnd, encodeRecord, newRecord, patchOf, patchRecord, roleList, setsProfile, text } from '../model/record.js';
-import type { NewSession, Session, SessionChange, SessionData, UserPatch } from '../model/session.js';
+import { isSessionId, isWellFormed, newSessionId, sessionIdOf, sidOf, userKeyOfSession } from '../model/ids.js';
+import { encodeRecord, newRecord, patchOf, patchRecord, roleList, setsProfile, text } from '../model/record.js';
+import type { NewSession, Session, SessionChange, SessionData, SessionPatch, UserPatch } from '../model/session.js';
 import { assertLimit, resolveStoreOptions, type ResolvedStoreOptions, type SessionStoreOptions } from '../options/store-options.js';
 import { Listeners, type ListenerErrorHandler } from '../ports/listeners.js';
 import {
@@ -20,13 +21,16 @@ import {
   type RotateRequest,
   type SessionSnapshot,
   type SweepOptions,
+  type TouchOptions,
 } from '../ports/session-store.js';
-import { BUCKETS, RedisKeys, type UserKeys } from './keys.js';
+import { AllUsers } from './all-users.js';
+import { RedisKeys, type UserKeys } from './keys.js';
 import { RedisConnection } from './redis-connection.js';
+import { RedisSessionAliases } from './redis-session-aliases.js';
 import { parseMessage } from './redis-events.js';
 import { fieldsOf, RedisScripts } from './redis-scripts.js';
 import { isWrongType } from './redis-trouble.js';
-import { ScriptRunner } from './script-runner.js';
+import { ScriptRunner, SENT_AT } from './script-runner.js';
 import { UpdateQueue } from './update-queue.js';
 import { sidsOf, snapshotFields, snapshotOf, valuesOf, type FieldValue, type StoredSnapshot } from './user-record.js';
 
@@ -35,6 +39,8 @@ export interface RedisSessionStoreOptions extends SessionStoreOptions {
   keyPrefix?: string;
   /** Longest wait for an answer of Redis, ms. Default 500. */
   commandTimeout?: number;
+  /** Longest wait of `ready` for a server to be there, ms. Default 10,000. */
+  readyTimeout?: number;
   /** Takes what an event listener threw. Default: dropped. */
   onListenerError?: ListenerErrorHandler;
   /** Milliseconds added to Redis's time, so that tests can move it. @internal */
@@ -43,19 +49,15 @@ export interface RedisSessionStoreOptions extends SessionStoreOptions {
 
 /** How often a write is tried against other processes that write the same session. */
 const WRITE_ATTEMPTS = 64;
-/** How many due sessions are asked for at once. */
-const SWEEP_BATCH = 1000;
-/** How many buckets are asked at once. */
-const PARALLEL_BUCKETS = 64;
 
 /**
  * Keeps sessions on Redis 6.2 or later, or Valkey; one server, Sentinel or Cluster.
  *
  * | key | type | what |
  * |---|---|---|
- * | `{prefix}{tag}:user:<user key>` | hash | all of one user: `u` user id, `e`/`o` email and roles for all sessions, `x` token cutoff, `t` tombstones, `p` last end operation, `j<jti>` revoked tokens; per session `r<sid>` record (JSON), `c<sid>` clock, `k<sid>` credentials (both packed) |
+ * | `{prefix}{tag}:user:<user key>` | hash | all of one user: `u` user id, `e`/`o` email and roles for all sessions, `x` token cutoff, `t` tombstones, `p` operations that may still come again, `j<jti>` revoked tokens; per session `r<sid>` record (JSON), `c<sid>` clock and credentials (packed) |
  * | `{prefix}{tag}:expiries` | sorted set | session id by deadline, one a bucket |
- * | `{prefix}events` | channel | what changed or ended, and why |
+ * | `{prefix}events` | channel | what changed or ended, and why; `@<number>` follows in a database other than 0 |
  *
  * Reads are one HMGET (a session) or one HGETALL (a user's list). Every write of one user is one script; the scripts and
  * why each must be atomic stand in `lua/`. Time is the server's.
@@ -67,28 +69,32 @@ export class RedisSessionStore extends SessionStore {
   private readonly scripts: RedisScripts;
   private readonly listeners: Listeners<SessionEvent>;
   private readonly origin = randomBytes(6).toString('base64url');
+  private readonly channel: string;
   private readonly timeShift: () => number;
+  private readonly allUsers: AllUsers;
   private readonly updates = new UpdateQueue();
-  private listening: Promise<void> | null = null;
+  private ownAliases: RedisSessionAliases | null = null;
   private foreign = 0;
 
   /** Adopts a client (which stays open when the store closes), or takes a connection that was opened for it. */
   constructor(redis: Redis | Cluster | RedisConnection, options: RedisSessionStoreOptions = {}) {
     super();
-    const { keyPrefix = 'session:', commandTimeout = 500, onListenerError, timeShift = () => 0, ...rest } = options;
+    const { keyPrefix = 'session:', commandTimeout = 500, readyTimeout, onListenerError, timeShift = () => 0, ...rest } = options;
     this.options = resolveStoreOptions(rest);
     this.keys = new RedisKeys(keyPrefix, this.options.tenant);
-    this.connection = redis instanceof RedisConnection ? redis : new RedisConnection(redis, { commandTimeout });
+    this.connection = redis instanceof RedisConnection ? redis : new RedisConnection(redis, { commandTimeout, readyTimeout });
+    this.channel = this.connection.channelOf(this.keys.events);
     this.timeShift = timeShift;
     this.listeners = new Listeners(onListenerError);
     this.scripts = new RedisScripts(
       new ScriptRunner(this.connection, {
-        channel: this.keys.events,
+        channel: this.channel,
         origin: this.origin,
         tombstoneTtl: this.options.tombstoneTtl,
         timeShift,
       }),
     );
+    this.allUsers = new AllUsers(this.connection, this.keys, this.scripts, timeShift);
   }
 
   /** How many messages on the channel were not ours. */
@@ -103,18 +109,17 @@ export class RedisSessionStore extends SessionStore {
     const json = encodeRecord(record, this.options.maxRecordBytes);
     const limit = options.limit ?? this.options.limit;
     assertLimit(limit);
-    const id = newSessionId(keys.userKey);
+    const id = options.sid === undefined ? newSessionId(keys.userKey) : sessionIdOf(keys.userKey, options.sid);
     const { replaces } = options;
     const reply = await this.scripts.createSession(keys, {
       userId,
       sid: sidOf(id),
       record: json,
-      revision: randomBytes(8),
       deviceId: record.deviceId,
       deviceType: record.deviceType,
-      idleTimeout: options.idleTimeout ?? this.options.idleTimeout,
-      absoluteTimeout: options.absoluteTimeout ?? this.options.absoluteTimeout,
-      expiresAt: input.expiresAt === undefined ? null : absoluteEnd(0, Number.MAX_SAFE_INTEGER, input.expiresAt),
+      idleTimeout: durationMs('idleTimeout', options.idleTimeout ?? this.options.idleTimeout),
+      absoluteTimeout: durationMs('absoluteTimeout', options.absoluteTimeout ?? this.options.absoluteTimeout),
+      expiresAt: input.expiresAt === undefined ? null : epochMs('expiresAt', input.expiresAt),
       limit,
       replaces: isSessionId(replaces) && userKeyOfSession(replaces) === keys.userKey ? sidOf(replaces) : '',
       cookie: options.credentials?.cookie,
@@ -122,12 +127,12 @@ export class RedisSessionStore extends SessionStore {
       client: options.client,
     });
     if ('limit' in reply) {
-      const sessions = this.sessionsOf(keys, reply.limit, await this.timeFor(keys));
+      const sessions = this.sessionsOf(keys, reply.limit, reply.now);
       this.listeners.emit({ type: 'limit-reached', at: this.now(), sessionId: id, userId, remote: false });
       throw new SessionLimitError(limit.max, sessions);
     }
-    const [clock = null, email = null, roles = null] = reply.created;
-    const values: FieldValue[] = [Buffer.from(userId), email, roles, null, null, Buffer.from(json), clock, null, null];
+    const [clock = null, email = null, roles = null, standing = null] = reply.created;
+    const values: FieldValue[] = [Buffer.from(userId), email, roles, null, null, standing ?? Buffer.from(json), clock, null];
     const { snapshot } = snapshotOf(id, values, 0);
     if (snapshot.state !== 'live') throw new Error(`a session that was just written reads as ${snapshot.state}`);
     return snapshot.session as Session<T>;
@@ -155,9 +160,10 @@ export class RedisSessionStore extends SessionStore {
     return sessions.find((session) => session.deviceId === deviceId) ?? null;
   }
 
-  async touch(sessionId: string): Promise<boolean> {
+  async touch(sessionId: string, options: TouchOptions = {}): Promise<boolean> {
     if (!isSessionId(sessionId)) return false;
-    return this.scripts.touchSession(this.keys.ofSession(sessionId), sidOf(sessionId));
+    const idleTimeout = options.idleTimeout === undefined ? undefined : durationMs('idleTimeout', options.idleTimeout);
+    return this.scripts.touchSession(this.keys.ofSession(sessionId), sidOf(sessionId), idleTimeout);
   }
 
   async update<T = SessionData>(sessionId: string, change: SessionChange<T>): Promise<Session<T> | null> {
@@ -166,16 +172,11 @@ export class RedisSessionStore extends SessionStore {
       let seen = await this.look(sessionId);
       const keys = this.keys.ofSession(sessionId);
       for (let attempt = 0; attempt < WRITE_ATTEMPTS; attempt += 1) {
-        const { snapshot, record } = seen;
-        if (snapshot.state !== 'live' || !record) return null;
-        const patch = patchOf(change as SessionChange, snapshot.session);
-        const reply = await this.scripts.updateSession(keys, {
-          sid: sidOf(sessionId),
-          record: encodeRecord(patchRecord(record, patch), this.options.maxRecordBytes),
-          from: snapshot.revision,
-          to: randomBytes(8),
-          setsProfile: setsProfile(patch),
-        });
+        const { snapshot } = seen;
+        if (snapshot.state !== 'live') return null;
+        // A copy, as a function may change what it is shown.
+        const patch = patchOf(change as SessionChange, structuredClone(snapshot.session));
+        const reply = await this.scripts.updateSession(keys, { sid: sidOf(sessionId), ...this.patched(seen, patch) });
         if (reply.state === 'absent') return null;
         seen = snapshotOf(sessionId, reply.values, reply.now);
         if (reply.state === 'updated') return seen.snapshot.state === 'live' ? (seen.snapshot.session as Session<T>) : null;
@@ -207,16 +208,10 @@ export class RedisSessionStore extends SessionStore {
     const { patch } = request;
     const keys = this.keys.ofSession(sessionId);
     let seen: StoredSnapshot | null = patch ? await this.look(sessionId) : null;
-    const to = randomBytes(8);
     for (let attempt = 0; attempt < WRITE_ATTEMPTS; attempt += 1) {
       if (seen && seen.snapshot.state !== 'live') return seen.snapshot;
-      const record = patch && seen?.record ? encodeRecord(patchRecord(seen.record, patch), this.options.maxRecordBytes) : null;
-      const from = seen?.snapshot.state === 'live' ? seen.snapshot.revision : '';
-      const reply = await this.scripts.renewSession(
-        keys,
-        { sid: sidOf(sessionId), record, from, to, setsProfile: patch !== undefined && setsProfile(patch) },
-        request,
-      );
+      const write = patch && seen ? this.patched(seen, patch) : { record: null, from: '', profileSeq: null };
+      const reply = await this.scripts.renewSession(keys, { sid: sidOf(sessionId), ...write }, request);
       if (reply.state === 'unknown') return { state: 'unknown' };
       seen = this.noticed(sessionId, snapshotOf(sessionId, reply.values, reply.now));
       if (reply.state !== 'conflict') return seen.snapshot;
@@ -227,10 +222,9 @@ export class RedisSessionStore extends SessionStore {
 
   async destroy(sessionId: string, options: DestroyOptions = {}): Promise<boolean> {
     if (!isSessionId(sessionId)) return false;
-    if (options.userId !== undefined) assertUserId(options.userId);
+    if (options.userId !== undefined && (typeof options.userId !== 'string' || options.userId === '')) return false;
     const ended = await this.scripts.endSessions(this.keys.ofSession(sessionId), {
       userId: options.userId,
-      operation: randomBytes(8),
       reason: options.reason ?? 'logout',
       sids: [sidOf(sessionId)],
     });
@@ -239,42 +233,26 @@ export class RedisSessionStore extends SessionStore {
 
   async destroyAll(userId: string, options: DestroyAllOptions = {}): Promise<number> {
     const keys = this.keys.ofUser(userId);
-    const clock = await this.connection.clockFor(keys.slot);
     return this.scripts.endSessions(keys, {
       userId,
-      operation: randomBytes(8),
       reason: options.reason ?? 'logout',
-      createdBefore: clock.upperBound() + this.timeShift(),
+      createdBefore: SENT_AT,
       exceptSid: isSessionId(options.except) && userKeyOfSession(options.except) === keys.userKey ? sidOf(options.except) : undefined,
-      deviceId: options.deviceId,
+      deviceId: options.deviceId === undefined ? undefined : text('deviceId', options.deviceId),
     });
   }
 
   async destroyEverybody(options: DestroyEverybodyOptions = {}): Promise<{ ended: number; cursor: number | null }> {
-    const startedAt = performance.now();
-    let ended = 0;
-    for (let bucket = options.cursor ?? 0; bucket < BUCKETS; bucket += 1) {
-      if (options.budget !== undefined && bucket > (options.cursor ?? 0) && performance.now() - startedAt > options.budget) {
-        return { ended, cursor: bucket };
-      }
-      const keys = this.keys.expiries(bucket);
-      const ids = await this.connection.ask(async () => this.connection.client.zrange(keys, '0', '-1'));
-      for (const userKey of new Set(ids.filter(isSessionId).map(userKeyOfSession))) {
-        const user = this.keys.ofUserKey(userKey);
-        const clock = await this.connection.clockFor(user.slot);
-        ended += await this.scripts.endSessions(user, {
-          operation: randomBytes(8),
-          reason: options.reason ?? 'admin',
-          createdBefore: options.createdBefore ?? clock.upperBound() + this.timeShift(),
-        });
-      }
-    }
-    return { ended, cursor: null };
+    return this.allUsers.end(options);
   }
 
   async revokeToken(sessionId: string, tokenId: string, expiresAt: number): Promise<boolean> {
     if (!isSessionId(sessionId)) return false;
-    return this.scripts.revokeToken(this.keys.ofSession(sessionId), sidOf(sessionId), text('tokenId', tokenId), expiresAt);
+    const until = epochMs('expiresAt', expiresAt);
+    if (text('tokenId', tokenId) === '' || !isWellFormed(tokenId)) {
+      throw new InvalidArgumentError('tokenId', 'must be a non-empty, well-formed string');
+    }
+    return this.scripts.revokeToken(this.keys.ofSession(sessionId), sidOf(sessionId), tokenId, until);
   }
 
   async revokeTokens(userId: string): Promise<number> {
@@ -282,19 +260,16 @@ export class RedisSessionStore extends SessionStore {
   }
 
   async count(): Promise<number> {
-    return this.sumOverBuckets(allBuckets(), async (bucket) => {
-      const key = this.keys.expiries(bucket);
-      const after = `(${this.now()}`;
-      return this.connection.ask(async () => this.connection.client.zcount(key, after, '+inf'));
-    });
+    return this.allUsers.count();
   }
 
   async sweep(options: SweepOptions = {}): Promise<number> {
-    const { part = 0, of = 1 } = options;
-    return this.sumOverBuckets(
-      allBuckets().filter((bucket) => bucket % of === part),
-      async (bucket) => this.sweepBucket(bucket),
-    );
+    return this.allUsers.sweep(options);
+  }
+
+  override aliases(): RedisSessionAliases {
+    this.ownAliases ??= new RedisSessionAliases(this.connection, this.keys);
+    return this.ownAliases;
   }
 
   now(): number {
@@ -303,13 +278,13 @@ export class RedisSessionStore extends SessionStore {
 
   subscribe(listener: (event: SessionEvent) => void): () => void {
     const stop = this.listeners.add(listener);
-    this.listen().catch(() => undefined);
+    void this.listen();
     return stop;
   }
 
   async ready(): Promise<void> {
     await this.connection.ready();
-    if (this.listening || this.listeners.size > 0) await this.listen();
+    if (this.listeners.size > 0) await this.connection.untilDone(this.listen());
   }
 
   async close(): Promise<void> {
@@ -318,21 +293,15 @@ export class RedisSessionStore extends SessionStore {
   }
 
   private listen(): Promise<void> {
-    this.listening ??= this.connection
-      .listen(this.keys.events, (message) => {
-        const event = parseMessage(message, this.origin);
-        if (event) this.listeners.emit(event);
-        else this.foreign += 1;
-      })
-      .catch((error: unknown) => {
-        this.listening = null;
-        throw error;
-      });
-    return this.listening;
+    return this.connection.listen(this.channel, (message) => {
+      const event = parseMessage(message, this.origin);
+      if (event) this.listeners.emit(event);
+      else this.foreign += 1;
+    });
   }
 
   private async look(sessionId: string, options: ReadOptions = {}): Promise<StoredSnapshot> {
-    if (!isSessionId(sessionId)) return { snapshot: { state: 'absent' }, record: null, userId: '' };
+    if (!isSessionId(sessionId)) return { snapshot: { state: 'absent' }, stored: null, userId: '' };
     const keys = this.keys.ofSession(sessionId);
     const now = await this.timeFor(keys);
     const fields = snapshotFields(sidOf(sessionId), options.tokenId);
@@ -342,7 +311,7 @@ export class RedisSessionStore extends SessionStore {
     } catch (error) {
       if (!isWrongType(error)) throw error;
       const detail = 'the user record is of another type';
-      return this.noticed(sessionId, { snapshot: { state: 'damaged', detail }, record: null, userId: '' });
+      return this.noticed(sessionId, { snapshot: { state: 'damaged', detail }, stored: null, userId: '' });
     }
   }
 
@@ -373,45 +342,21 @@ export class RedisSessionStore extends SessionStore {
       .sort((a, b) => b.lastAccess - a.lastAccess || b.createdAt - a.createdAt || (a.id < b.id ? -1 : 1));
   }
 
-  private async sweepBucket(bucket: number): Promise<number> {
-    const key = this.keys.expiries(bucket);
-    let removed = 0;
-    for (;;) {
-      const due = await this.connection.ask(async () =>
-        this.connection.client.zrangebyscore(key, '-inf', this.now(), 'LIMIT', 0, SWEEP_BATCH),
-      );
-      for (const [userKey, sids] of byUser(due)) {
-        removed += await this.scripts.sweepSessions(this.keys.ofUserKey(userKey), sids);
-      }
-      if (due.length < SWEEP_BATCH) return removed;
-    }
-  }
-
-  private async sumOverBuckets(buckets: readonly number[], visit: (bucket: number) => Promise<number>): Promise<number> {
-    let sum = 0;
-    for (let first = 0; first < buckets.length; first += PARALLEL_BUCKETS) {
-      const counts = await Promise.all(buckets.slice(first, first + PARALLEL_BUCKETS).map(visit));
-      for (const count of counts) sum += count;
-    }
-    return sum;
+  /** What a writer hands over: the changed record, and what it was computed from. */
+  private patched(seen: StoredSnapshot, patch: SessionPatch): { record: string; from: string; profileSeq: number | null } {
+    const { snapshot, stored } = seen;
+    if (snapshot.state !== 'live' || !stored) throw new Error('only a live session is written anew');
+    const profile = setsProfile(patch);
+    return {
+      record: encodeRecord(patchRecord(profile ? stored.effective : stored.record, patch), this.options.maxRecordBytes),
+      from: snapshot.revision,
+      profileSeq: profile ? stored.profileSeq : null,
+    };
   }
 
   private async timeFor(keys: UserKeys): Promise<number> {
     return (await this.connection.clockFor(keys.slot)).now() + this.timeShift();
   }
-}
-
-function byUser(ids: readonly string[]): Map<string, string[]> {
-  const users = new Map<string, string[]>();
-  for (const id of ids.filter(isSessionId)) {
-    const sids = users.get(userKeyOfSession(id)) ?? [];
-    users.set(userKeyOfSession(id), [...sids, sidOf(id)]);
-  }
-  return users;
-}
-
-function allBuckets(): number[] {
-  return Array.from({ length: BUCKETS }, (_, bucket) => bucket);
 }
 
 /** Writers that lost try again at different moments: those who wait alike lose alike. */

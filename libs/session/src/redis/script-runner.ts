@@ -5,6 +5,10 @@ import type { scripts } from './lua/scripts.generated.js';
 import type { RedisConnection } from './redis-connection.js';
 
 export type ScriptName = keyof typeof scripts;
+
+/** Stands for the instant at which the script is sent, by the server's clock, at the latest. */
+export const SENT_AT = Symbol('sent at');
+
 export type ScriptArgument = string | number | Buffer;
 
 /** A script's answer: the code it begins with, and what follows. */
@@ -35,32 +39,36 @@ export class ScriptRunner {
    *
    * @throws {StoreUnavailableError} when it did not run, or may have run unanswered; it is then without effect from
    * the command timeout on.
+   * @throws {ForeignKeyError} when one of the keys holds something else; nothing has happened then.
    */
-  async run(script: (typeof scripts)[ScriptName], keys: UserKeys, args: readonly ScriptArgument[]): Promise<ScriptReply> {
-    const reply = await this.attempt(script, keys, args);
+  async run(
+    script: (typeof scripts)[ScriptName],
+    keys: UserKeys,
+    args: readonly (ScriptArgument | typeof SENT_AT)[],
+  ): Promise<ScriptReply> {
+    let reply = await this.attempt(script, keys, args);
     if (reply.code === 'late') {
       // Either the command was held up, or the server's clock has leapt: with the clock read anew, the second try tells.
       await this.connection.sampleClocks();
-      const second = await this.attempt(script, keys, args);
-      if (second.code === 'late') throw new StoreUnavailableError();
-      return second;
+      reply = await this.attempt(script, keys, args);
+      if (reply.code === 'late') throw new StoreUnavailableError();
     }
-    if (reply.code === 'wrongtype') {
-      this.connection.trouble.say(
-        'wrongtype',
-        `The key ${keys.user} or ${keys.expiries} holds something that is not a session record. Delete it, or give the option "keyPrefix" a value of its own.`,
-      );
-      throw new StoreUnavailableError();
-    }
+    if (reply.code === 'wrongtype') throw this.connection.trouble.foreignKey(`The key ${keys.user} or ${keys.expiries}`);
     return reply;
   }
 
-  private async attempt(script: (typeof scripts)[ScriptName], keys: UserKeys, args: readonly ScriptArgument[]): Promise<ScriptReply> {
+  private async attempt(
+    script: (typeof scripts)[ScriptName],
+    keys: UserKeys,
+    args: readonly (ScriptArgument | typeof SENT_AT)[],
+  ): Promise<ScriptReply> {
     const { channel, origin, tombstoneTtl, timeShift } = this.settings;
     const clock = await this.connection.clockFor(keys.slot);
     const shift = timeShift();
-    const notAfter = clock.upperBound() + this.connection.settings.commandTimeout + shift;
-    const all = [channel, origin, shift, notAfter, tombstoneTtl, ...args];
+    const sentAt = clock.upperBound() + shift;
+    const notAfter = sentAt + this.connection.settings.commandTimeout;
+    const own = args.map((argument) => (argument === SENT_AT ? sentAt : argument));
+    const all = [channel, origin, shift, notAfter, tombstoneTtl, ...own];
     const { client } = this.connection;
     const raw = await this.connection.ask(async () => evaluate(client, script, [keys.user, keys.expiries], all));
     const [code, ...values] = raw as [Buffer, ...(Buffer | number | null)[]];

@@ -1,37 +1,45 @@
 import { deadlineOf, expiryReason } from '../model/deadlines.js';
 import { sidOf } from '../model/ids.js';
-import { DamagedRecord, decodeRecord, toSession, type SessionRecord, type UserProfile } from '../model/record.js';
+import { DamagedRecord, decodeRecord, toSession, withProfile, type SessionRecord, type UserProfile } from '../model/record.js';
 import type { LiveSession, SessionSnapshot } from '../ports/session-store.js';
 import { unpackClock, unpackLineages, unpackTombstones } from './packed.js';
 
 /** What a reader asks of a user's hash for one session, in the order in which `snapshotOf` takes the values. */
 export function snapshotFields(sid: string, tokenId?: string): string[] {
-  return ['u', 'e', 'o', 'x', 't', `r${sid}`, `c${sid}`, `k${sid}`, `j${tokenId ?? ''}`];
+  return ['u', 'e', 'o', 'x', 't', `r${sid}`, `c${sid}`, `j${tokenId ?? ''}`];
 }
 
 export type FieldValue = Buffer | null;
 
-/** A live session with its record as stored, for those who write it anew. */
+/** What those need who write a record anew. */
+export interface StoredRecord {
+  readonly record: SessionRecord;
+  /** The record with what the user's profile sets: what a change of email or roles builds on. */
+  readonly effective: SessionRecord;
+  /** Number of the profile. */
+  readonly profileSeq: number;
+}
+
+/** A snapshot with the record behind it, null where no session lives. */
 export interface StoredSnapshot {
   readonly snapshot: SessionSnapshot;
-  readonly record: SessionRecord | null;
+  readonly stored: StoredRecord | null;
   readonly userId: string;
 }
 
 /** Makes a snapshot of the values of `snapshotFields`, as of `now`. Never throws on what it reads. */
 export function snapshotOf(sessionId: string, values: readonly FieldValue[], now: number): StoredSnapshot {
-  const [user = null, email = null, roles = null, cutoff = null, stones = null, record = null, clock = null, keys = null, token = null] =
-    values;
+  const [user = null, email = null, roles = null, cutoff = null, stones = null, record = null, clock = null, token = null] = values;
   const sid = sidOf(sessionId);
   const userId = user?.toString('utf8') ?? '';
-  const without = (snapshot: SessionSnapshot): StoredSnapshot => ({ snapshot, record: null, userId });
+  const without = (snapshot: SessionSnapshot): StoredSnapshot => ({ snapshot, stored: null, userId });
 
   if (!clock && !record) {
     const stone = stones && unpackTombstones(stones).find((tombstone) => tombstone.sid === sid);
     return without(stone ? { state: 'ended', reason: stone.reason, endedAt: stone.at } : { state: 'absent' });
   }
   const damaged = (detail: string): StoredSnapshot => without({ state: 'damaged', detail });
-  if (!user) return damaged('the record has no user id');
+  if (userId === '') return damaged('the record has no user id');
   const times = clock && unpackClock(clock);
   if (!times) return damaged('the clock cannot be read');
   const at = Math.max(now, times.lastAccess);
@@ -39,7 +47,7 @@ export function snapshotOf(sessionId: string, values: readonly FieldValue[], now
   if (reason) return without({ state: 'ended', reason, endedAt: deadlineOf(times) });
   const content = record ? decodeRecord(record.toString('utf8')) : new DamagedRecord('the record is missing');
   if (content instanceof DamagedRecord) return damaged(content.detail);
-  const lineages = keys ? unpackLineages(keys) : { cookie: null, refresh: null };
+  const lineages = unpackLineages(times.credentials);
   if (!lineages) return damaged('the credentials cannot be read');
   const profile: UserProfile = { email: emailOf(email), roles: rolesOf(roles) };
   const live: LiveSession = {
@@ -47,11 +55,12 @@ export function snapshotOf(sessionId: string, values: readonly FieldValue[], now
     session: toSession(sessionId, userId, { record: content, clock: times, profile }),
     lineages,
     revision: times.revision,
-    tokensFrom: Math.max(times.tokensFrom, numberOf(cutoff)),
-    tokenRevoked: numberOf(token) > at,
+    tokensFrom: Math.max(times.tokensFrom, instantOf(cutoff)),
+    tokenRevoked: instantOf(token) > at,
     now: at,
   };
-  return { snapshot: live, record: content, userId };
+  const effective = withProfile(content, times, profile);
+  return { snapshot: live, stored: { record: content, effective, profileSeq: Math.max(seqOf(email), seqOf(roles)) }, userId };
 }
 
 /** The sids in a whole hash. */
@@ -64,9 +73,16 @@ export function valuesOf(fields: ReadonlyMap<string, Buffer>, sid: string): Fiel
   return snapshotFields(sid).map((field) => fields.get(field) ?? null);
 }
 
-function numberOf(value: FieldValue): number {
-  const number = value ? Number(value.toString('latin1')) : 0;
-  return Number.isFinite(number) ? number : 0;
+/** 0 where there is none. What cannot be read counts as the end of time: a revocation must not be undone by damage. */
+function instantOf(value: FieldValue): number {
+  if (!value) return 0;
+  const text = value.toString('latin1');
+  return /^\d{1,15}$/.test(text) ? Number(text) : Number.MAX_SAFE_INTEGER;
+}
+
+/** The number of a profile value, read as the scripts read it: they compare it with theirs. */
+function seqOf(value: FieldValue): number {
+  return Number(/^(\d+):/.exec(value?.toString('latin1') ?? '')?.[1] ?? 0);
 }
 
 function numbered(value: FieldValue): { seq: number; text: string } | null {

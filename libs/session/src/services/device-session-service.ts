@@ -24,7 +24,10 @@ export class DeviceSessionService {
    * @param maxDevices Most sessions of the user, this one included. Default `session.maxSessionsPerUser`.
    * @throws {SessionLimitError} at the limit under `onLimit: 'reject'`.
    */
-  async createDeviceSession<T = SessionData>(data: NewDeviceSession<T>, maxDevices?: number): Promise<DeviceSession<T>> {
+  async createDeviceSession<T = SessionData>(
+    data: NewDeviceSession<T>,
+    maxDevices?: number,
+  ): Promise<DeviceSession<T>> {
     const input = { ...data, deviceName: data.deviceName ?? data.deviceId };
     const limit = maxDevices === undefined ? undefined : { max: maxDevices, onLimit: this.options.session.onLimit };
     const { session } = await this.sessions.start<T>(input, limit ? { limit } : {});

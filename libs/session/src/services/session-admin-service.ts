@@ -31,7 +31,11 @@ export class SessionAdminService {
     let total = 0;
     let cursor: number | undefined;
     do {
-      const part = await this.store.destroyEverybody({ reason, createdBefore, ...(cursor !== undefined && { cursor }) });
+      const part = await this.store.destroyEverybody({
+        reason,
+        createdBefore,
+        ...(cursor !== undefined && { cursor }),
+      });
       total += part.ended;
       cursor = part.cursor ?? undefined;
     } while (cursor !== undefined);

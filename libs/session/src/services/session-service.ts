@@ -103,6 +103,19 @@ export class SessionService {
     };
   }
 
+  /**
+   * Whom a session token lets in: one read, and a write only where the token rotates or was stolen. Records the access.
+   * Where `cookieToken` is not null, the client is to replace its token by it.
+   *
+   * @throws {AuthenticationError} for a token that does not hold, and for that of an ended session, with the reason.
+   */
+  async authenticate(token: string, options: AuthenticateOptions = {}): Promise<Authentication> {
+    const authentication = await this.authenticator.authenticate(token, options);
+    if (authentication.superseded) throw invalidToken();
+    this.toucher.noteAccess(authentication.live);
+    return authentication;
+  }
+
   /** The live session, or null. Records no access. */
   async get<T = SessionData>(sessionId: string): Promise<Session<T> | null> {
     return this.store.get<T>(sessionId);
@@ -170,7 +183,9 @@ export class SessionService {
     if (after.state === 'unknown') throw invalidToken();
     if (after.state !== 'live') throw goneError(after);
     const tokenOf = (kind: CredentialKind): string | undefined => {
-      return after.lineages[kind] ? this.codec.format({ kind, sessionId, secret: drawn[kind].secret, n: 0 }) : undefined;
+      return after.lineages[kind]
+        ? this.codec.format({ kind, sessionId, secret: drawn[kind].secret, n: 0 })
+        : undefined;
     };
     const [cookieToken, refreshToken] = [tokenOf('cookie'), tokenOf('refresh')];
     return {

@@ -44,7 +44,10 @@ export class SessionSweeper implements OnApplicationBootstrap, OnModuleDestroy {
       this.failing = false;
     } catch (error) {
       // The same part is tried again at the next tick.
-      if (!this.failing) this.logger.warn(`Expired sessions cannot be removed: ${error instanceof Error ? error.message : String(error)}`);
+      if (!this.failing)
+        this.logger.warn(
+          `Expired sessions cannot be removed: ${error instanceof Error ? error.message : String(error)}`,
+        );
       this.failing = true;
     }
   }

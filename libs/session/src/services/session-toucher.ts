@@ -16,6 +16,8 @@ export class SessionToucher {
   private readonly logger = new Logger(SessionToucher.name);
   private readonly running = new Map<string, Promise<void>>();
   private readonly touchedAt = new LRUCache<string, number>({ max: REMEMBERED });
+  /** Reads that were noted already: guards and parameters of one request share theirs. */
+  private readonly noted = new WeakSet<object>();
   private failing = false;
 
   constructor(
@@ -24,7 +26,10 @@ export class SessionToucher {
   ) {}
 
   /** Records an access to a session just read, if one is due. Returns at once. */
-  noteAccess({ session, now }: Pick<LiveSession, 'session' | 'now'>): void {
+  noteAccess(live: Pick<LiveSession, 'session' | 'now'>): void {
+    if (this.noted.has(live)) return;
+    this.noted.add(live);
+    const { session, now } = live;
     const { id, lastAccess, idleTimeout } = session;
     const interval = Math.min(this.options.session.touchInterval, idleTimeout / 10);
     if (now - Math.max(lastAccess, this.touchedAt.get(id) ?? 0) < interval || this.running.has(id)) return;

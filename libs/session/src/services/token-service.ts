@@ -104,11 +104,22 @@ export class TokenService extends AccessTokenVerifier {
     const iat = Math.floor(issuedAt / 1000);
     const exp = Math.floor(Math.min(issuedAt + lifetime, session.expiresAt) / 1000);
     const tokenId = newTokenId(session.id, issuedAt);
-    const claims: AccessTokenClaims = { iss: issuer, sub: session.userId, aud: audience, sid: session.id, jti: tokenId, iat, exp };
-    const accessToken = signer.jwt.sign({ ...claims }, {
-      algorithm: signer.key.alg,
-      header: { alg: signer.key.alg, typ: ACCESS_TOKEN_TYPE, kid: signer.key.kid },
-    });
+    const claims: AccessTokenClaims = {
+      iss: issuer,
+      sub: session.userId,
+      aud: audience,
+      sid: session.id,
+      jti: tokenId,
+      iat,
+      exp,
+    };
+    const accessToken = signer.jwt.sign(
+      { ...claims },
+      {
+        algorithm: signer.key.alg,
+        header: { alg: signer.key.alg, typ: ACCESS_TOKEN_TYPE, kid: signer.key.kid },
+      },
+    );
     return { accessToken, tokenType: 'Bearer', expiresIn: Math.max(0, exp - iat), tokenId };
   }
 
@@ -195,7 +206,10 @@ export class TokenService extends AccessTokenVerifier {
           session: outcome.live.session,
         };
       case 'theft':
-        throw new AuthenticationError('session_revoked', 'The refresh token was used before. The session was ended; sign in again.');
+        throw new AuthenticationError(
+          'session_revoked',
+          'The refresh token was used before. The session was ended; sign in again.',
+        );
       case 'unknown':
         throw invalidToken();
       default:
@@ -229,7 +243,12 @@ export class TokenService extends AccessTokenVerifier {
   jwks(): { keys: (JsonWebKey & { kid: string; alg: string; use: 'sig' })[] } {
     const asymmetric = this.jwt.keys.filter(({ verifying }) => verifying.type === 'public');
     return {
-      keys: asymmetric.map(({ kid, alg, verifying }) => ({ ...verifying.export({ format: 'jwk' }), kid, alg, use: 'sig' })),
+      keys: asymmetric.map(({ kid, alg, verifying }) => ({
+        ...verifying.export({ format: 'jwk' }),
+        kid,
+        alg,
+        use: 'sig',
+      })),
     };
   }
 
@@ -238,7 +257,10 @@ export class TokenService extends AccessTokenVerifier {
     const signer = this.signerFor(token);
     let payload: unknown;
     try {
-      payload = signer?.jwt.verify<Record<string, unknown>>(token, { algorithms: [signer.key.alg], ignoreExpiration: true });
+      payload = signer?.jwt.verify<Record<string, unknown>>(token, {
+        algorithms: [signer.key.alg],
+        ignoreExpiration: true,
+      });
     } catch {
       throw invalidToken();
     }

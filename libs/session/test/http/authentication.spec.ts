@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { connect } from 'node:net';
+import type { Session } from '../../src/index.js';
 import { AccountController } from './support/account.controller.js';
 import { closeApps, PLATFORMS, startApp, type TestApp } from './support/app.js';
 
@@ -18,7 +19,7 @@ describe.each(PLATFORMS)('authentication on %s', (platform) => {
     const browser = app.browser();
     const reply = await browser.post('/login', { userId, email: `${userId}@example.com`, roles: ['user'] });
     app.store.forget();
-    return { browser, session: reply.body.session, token: browser.jar.get(COOKIE) ?? '' };
+    return { browser, session: reply.body.session as Session, token: browser.jar.get(COOKIE) ?? '' };
   }
 
   async function statusWith(token: string): Promise<unknown[]> {
@@ -134,7 +135,11 @@ describe.each(PLATFORMS)('authentication on %s', (platform) => {
       expect([reply.status, reply.body.code]).toEqual([400, 'invalid_request']);
     }
     expect(app.store.commands).toEqual([]);
-    for (const cookie of [`a=1; ${COOKIE}=${token}; b=2`, `x${COOKIE}=no; ${COOKIE}=${token}`, `;;${COOKIE}=${token};=`]) {
+    for (const cookie of [
+      `a=1; ${COOKIE}=${token}; b=2`,
+      `x${COOKIE}=no; ${COOKIE}=${token}`,
+      `;;${COOKIE}=${token};=`,
+    ]) {
       expect((await app.browser().get('/me', { cookie })).status).toBe(200);
     }
   });
@@ -227,7 +232,17 @@ describe.each(PLATFORMS)('authentication on %s', (platform) => {
       const reply = await app.browser().get('/me', { authorization, ...(cookie !== undefined && { cookie }) });
       return [reply.status, reply.body.code];
     };
-    for (const malformed of ['Bearer', 'Bearer ', 'Bearer a b', 'Bearer a,b', 'bearer "a"', 'Bearer =', 'Bearer a=b', 'BEARER ü', 'Bearer\ta']) {
+    for (const malformed of [
+      'Bearer',
+      'Bearer ',
+      'Bearer a b',
+      'Bearer a,b',
+      'bearer "a"',
+      'Bearer =',
+      'Bearer a=b',
+      'BEARER ü',
+      'Bearer\ta',
+    ]) {
       expect([malformed, ...(await asked(malformed))]).toEqual([malformed, 400, 'invalid_request']);
     }
     for (const wellFormed of ['Bearer a', 'bearer a.b.c', 'BEARER a==', 'bEaReR   a-._~+/a']) {
@@ -242,7 +257,15 @@ describe.each(PLATFORMS)('authentication on %s', (platform) => {
 
   it('two Authorization headers: 400, though Node shows only the first', async () => {
     const { port } = new URL(app.url);
-    const lines = ['GET /me HTTP/1.1', 'host: a', 'authorization: Basic eA==', 'authorization: Bearer x', 'connection: close', '', ''];
+    const lines = [
+      'GET /me HTTP/1.1',
+      'host: a',
+      'authorization: Basic eA==',
+      'authorization: Bearer x',
+      'connection: close',
+      '',
+      '',
+    ];
     const text = await new Promise<string>((resolve, reject) => {
       let received = '';
       const socket = connect(Number(port), '127.0.0.1', () => socket.write(lines.join('\r\n')));
@@ -258,7 +281,7 @@ describe.each(PLATFORMS)('authentication on %s', (platform) => {
     app = await startApp({ platform, controllers: [AccountController], session: { jwt } });
     const { body } = await app.browser().post('/login', { userId: 'ann', transport: 'both' });
     app.store.forget();
-    const { refreshToken } = body.tokens;
+    const refreshToken: string = body.tokens.refreshToken;
     expect(refreshToken).toMatch(/^rt_/);
     expect(await statusWith(refreshToken)).toEqual([401, 'invalid_token']);
     expect(await statusWith(refreshToken.replace(/^rt_/, 'st_'))).toEqual([401, 'invalid_token']);

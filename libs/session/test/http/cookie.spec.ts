@@ -1,7 +1,7 @@
-import { Controller, Get, Post, Res } from '@nestjs/common';
+import { Controller, Get, Header, Post, Res, UseGuards } from '@nestjs/common';
 import type { NextFunction, Request, Response } from 'express';
 import type { ServerResponse } from 'node:http';
-import { Public, ReqSession, type RequestSession } from '../../src/index.js';
+import { Public, ReqSession, SessionGuard, type RequestSession } from '../../src/index.js';
 import { AccountController } from './support/account.controller.js';
 import { closeApps, PLATFORMS, startApp } from './support/app.js';
 
@@ -11,6 +11,27 @@ interface Replying {
   append?(name: string, value: string): void;
   /** Fastify alone. */
   raw?: ServerResponse;
+}
+
+@UseGuards(SessionGuard)
+@Controller()
+class CachedRoutes {
+  @Header('Cache-Control', 'public, max-age=60')
+  @Header('X-Other', 'kept')
+  @Get('cached')
+  cached(): unknown {
+    return { ok: true };
+  }
+
+  @Post('cached-login')
+  async login(
+    @ReqSession() session: RequestSession,
+    @Res({ passthrough: true }) reply: Replying & ServerResponse,
+  ): Promise<unknown> {
+    await session.start({ userId: 'ann' });
+    reply.header('cache-control', 'public');
+    return { ok: true };
+  }
 }
 
 @Public()
@@ -44,7 +65,7 @@ class CookieWriters {
 afterEach(closeApps);
 
 describe.each(PLATFORMS)('the session cookie on %s', (platform) => {
-  const controllers = [AccountController, CookieWriters];
+  const controllers = [AccountController, CookieWriters, CachedRoutes];
 
   it('ASVS 3.3.1 to 3.3.4: __Host- prefix, Secure, HttpOnly, SameSite=Lax, Path=/, no Domain', async () => {
     const app = await startApp({ platform, controllers });
@@ -117,12 +138,19 @@ describe.each(PLATFORMS)('the session cookie on %s', (platform) => {
     const token = reply.setCookies[0]?.value ?? '';
     const secret = token.split('.')[1] ?? '';
     expect(secret).toHaveLength(32);
-    const seen = [reply, await browser.get('/me'), await browser.get('/session'), await browser.post('/note', { a: 1 })];
+    const seen = [
+      reply,
+      await browser.get('/me'),
+      await browser.get('/session'),
+      await browser.post('/note', { a: 1 }),
+    ];
     for (const { text, headers } of seen) {
       const others = [...headers].filter(([name]) => name !== 'set-cookie').flat();
       expect([text, ...others].join('\n')).not.toContain(secret);
     }
-    expect((await app.browser().get(`/me?session=${token}&access_token=${token}&__Host-session=${token}`)).status).toBe(401);
+    expect((await app.browser().get(`/me?session=${token}&access_token=${token}&__Host-session=${token}`)).status).toBe(
+      401,
+    );
   });
 
   it('CVE-2025-64762, ASVS 14.3.2: whatever sets or clears it is kept by no cache', async () => {
@@ -138,6 +166,22 @@ describe.each(PLATFORMS)('the session cookie on %s', (platform) => {
       expect([status, setCookies.length, headers.get('cache-control')]).toEqual([200, 1, 'no-store']);
     }
     expect((await browser.get('/public')).headers.get('cache-control')).toBeNull();
+  });
+
+  it('CVE-2025-64762: a route that may be cached is not, where the cookie rotates on it', async () => {
+    const app = await startApp({ platform, controllers, session: { session: { renewalInterval: '1h' } } });
+    const browser = app.browser();
+    await browser.post('/login', { userId: 'ann', rememberMe: true });
+    const ask = async () => {
+      const { setCookies, headers, body } = await browser.get('/cached');
+      return [setCookies.length, headers.get('cache-control'), headers.get('x-other'), body];
+    };
+    expect(await ask()).toEqual([0, 'public, max-age=60', 'kept', { ok: true }]);
+    app.store.advance(61 * 60_000);
+    expect(await ask()).toEqual([1, 'no-store', 'kept', { ok: true }]);
+    expect(await ask()).toEqual([0, 'public, max-age=60', 'kept', { ok: true }]);
+    const reply = await browser.post('/cached-login');
+    expect([reply.status, reply.headers.get('cache-control'), reply.setCookies.length]).toEqual([201, 'no-store', 1]);
   });
 
   it('CVE-2025-7339: stands beside cookies that others set, and only once', async () => {

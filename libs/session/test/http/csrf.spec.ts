@@ -47,12 +47,17 @@ describe.each(PLATFORMS)('requests from other sites on %s', (platform) => {
     },
   );
 
-  it.each(['GET', 'HEAD', 'OPTIONS'])('ASVS 3.5.3: %s changes nothing, so it may come from anywhere', async (method) => {
-    const app = await startApp({ platform, controllers });
-    const browser = await signIn(app);
-    expect((await ask(browser, method, { 'sec-fetch-site': 'cross-site', origin: 'https://evil.example' }))[0]).toBe(200);
-    expect(app.store.commands).toEqual(['read']);
-  });
+  it.each(['GET', 'HEAD', 'OPTIONS'])(
+    'ASVS 3.5.3: %s changes nothing, so it may come from anywhere',
+    async (method) => {
+      const app = await startApp({ platform, controllers });
+      const browser = await signIn(app);
+      expect((await ask(browser, method, { 'sec-fetch-site': 'cross-site', origin: 'https://evil.example' }))[0]).toBe(
+        200,
+      );
+      expect(app.store.commands).toEqual(['read']);
+    },
+  );
 
   it('without Sec-Fetch-Site the Origin must be our own', async () => {
     const app = await startApp({ platform, controllers });
@@ -107,7 +112,10 @@ describe.each(PLATFORMS)('requests from other sites on %s', (platform) => {
     const [first, second] = [await signIn(trusting), await signIn(naive)];
     const origin = 'https://shop.example.com';
     expect(await ask(first, 'POST', { ...forwarded, origin })).toEqual([200, undefined]);
-    expect(await ask(first, 'POST', { ...forwarded, origin: 'https://shop.example.com:443' })).toEqual([200, undefined]);
+    expect(await ask(first, 'POST', { ...forwarded, origin: 'https://shop.example.com:443' })).toEqual([
+      200,
+      undefined,
+    ]);
     expect(await ask(first, 'POST', { ...forwarded, origin: 'http://shop.example.com' })).toEqual(REFUSED);
     expect(await ask(second, 'POST', { ...forwarded, origin })).toEqual(REFUSED);
   });

@@ -31,7 +31,11 @@ describe.each(PLATFORMS)('ending sessions on %s', (platform) => {
 
   beforeEach(async () => {
     store = new CountingStore();
-    const options = { platform, controllers: [AccountController, SessionsController], session: { store, secrets: SECRET } };
+    const options = {
+      platform,
+      controllers: [AccountController, SessionsController],
+      session: { store, secrets: SECRET },
+    };
     [app, other] = [await startApp(options), await startApp(options)];
   });
 
@@ -65,7 +69,10 @@ describe.each(PLATFORMS)('ending sessions on %s', (platform) => {
     await browser.post('/public-logout');
     const again = await old.post('/public-logout');
     expect([again.status, again.body, again.setCookies.length]).toEqual([200, { ended: false }, 1]);
-    expect((await other.browser().post('/public-logout')).body).toMatchObject({ statusCode: 401, code: 'session_required' });
+    expect((await other.browser().post('/public-logout')).body).toMatchObject({
+      statusCode: 401,
+      code: 'session_required',
+    });
   });
 
   it('what could not be ended is never called signed out', async () => {
@@ -129,7 +136,7 @@ describe.each(PLATFORMS)('ending sessions on %s', (platform) => {
     const [ann, bob] = [await signIn(), await signIn('bob')];
     store.advance(60_000);
     const reply = await ann.browser.get('/sessions');
-    expect(reply.body.sessions.map(({ id }: Session) => id)).toEqual([ann.session.id]);
+    expect((reply.body.sessions as Session[]).map(({ id }) => id)).toEqual([ann.session.id]);
     for (const { browser } of [expired, ann, bob]) {
       for (const token of browser.jar.values()) {
         const [, secret = '', , tag = ''] = token.split('.');
@@ -137,7 +144,8 @@ describe.each(PLATFORMS)('ending sessions on %s', (platform) => {
         expect(reply.text).not.toContain(tag);
       }
     }
-    const asked = async (id: string) => (await bob.browser.request(`/sessions/${encodeURIComponent(id)}`, { method: 'DELETE' })).status;
+    const asked = async (id: string) =>
+      (await bob.browser.request(`/sessions/${encodeURIComponent(id)}`, { method: 'DELETE' })).status;
     expect(await asked(ann.session.id)).toBe(404);
     expect(await asked(expired.session.id)).toBe(404);
     for (const id of ['x', '*', '{}', '../..', 'A'.repeat(32), '\n', 'a'.repeat(90)]) expect(await asked(id)).toBe(404);

@@ -123,7 +123,11 @@ describe.each(PLATFORMS)('errors on %s', (platform) => {
       await browser.get('/throw/down'),
     ];
     for (const reply of replies) {
-      expect([reply.status, reply.headers.get('retry-after'), reply.headers.get('cache-control')]).toEqual([503, '1', 'no-store']);
+      expect([reply.status, reply.headers.get('retry-after'), reply.headers.get('cache-control')]).toEqual([
+        503,
+        '1',
+        'no-store',
+      ]);
       expect(reply.body).toEqual({
         statusCode: 503,
         error: 'Service Unavailable',
@@ -169,8 +173,12 @@ describe.each(PLATFORMS)('errors on %s', (platform) => {
       const reply = await get(`code/${code}`);
       expect([code, reply.status, reply.body.code]).toEqual([code, status, code]);
       expect(reply.headers.get('cache-control')).toBe('no-store');
-      expect(reply.headers.has('www-authenticate')).toBe(status === 401 || reply.headers.get('www-authenticate')?.includes('error=') === true);
-      expect(reply.headers.get('www-authenticate')?.split('error_description=')[1] ?? '""').toMatch(/^"[\x20-\x21\x23-\x5b\x5d-\x7e]*"$/);
+      expect(reply.headers.has('www-authenticate')).toBe(
+        status === 401 || reply.headers.get('www-authenticate')?.includes('error=') === true,
+      );
+      expect(reply.headers.get('www-authenticate')?.split('error_description=')[1] ?? '""').toMatch(
+        /^"[\x20-\x21\x23-\x5b\x5d-\x7e]*"$/,
+      );
     }
   });
 
@@ -241,7 +249,10 @@ describe.each(PLATFORMS)('errors on %s', (platform) => {
     const app = await startApp({ platform, controllers, session });
     const vetoed = await app.browser().post('/login', { userId: 'mallory' });
     expect([vetoed.status, vetoed.body.code, vetoed.setCookies]).toEqual([403, 'session_vetoed', []]);
-    expect((await app.browser().post('/login', { userId: 'banned' })).body).toMatchObject({ statusCode: 403, message: 'banned' });
+    expect((await app.browser().post('/login', { userId: 'banned' })).body).toMatchObject({
+      statusCode: 403,
+      message: 'banned',
+    });
     expect(app.store.commands).toEqual([]);
     expect((await app.browser().post('/login', { userId: 'ann' })).status).toBe(200);
   });
@@ -249,6 +260,12 @@ describe.each(PLATFORMS)('errors on %s', (platform) => {
 
 it('errors say what they are to whoever asks', () => {
   const error = new AuthenticationError('invalid_token', 'no');
-  expect(error).toMatchObject({ name: 'AuthenticationError', code: 'invalid_token', statusCode: 401, status: 401, expose: true });
+  expect(error).toMatchObject({
+    name: 'AuthenticationError',
+    code: 'invalid_token',
+    statusCode: 401,
+    status: 401,
+    expose: true,
+  });
   expect(new StoreUnavailableError()).toMatchObject({ statusCode: 503, expose: false });
 });

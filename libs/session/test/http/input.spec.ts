@@ -8,7 +8,11 @@ describe.each(PLATFORMS)('input on %s', (platform) => {
   let app: TestApp;
 
   beforeEach(async () => {
-    app = await startApp({ platform, controllers: [AccountController], session: { session: { maxSessionsPerUser: 3 } } });
+    app = await startApp({
+      platform,
+      controllers: [AccountController],
+      session: { session: { maxSessionsPerUser: 3 } },
+    });
   });
 
   async function signedIn(input: Record<string, unknown> = {}) {
@@ -35,17 +39,24 @@ describe.each(PLATFORMS)('input on %s', (platform) => {
     app.store.advance(2 * 60_000);
     await first.browser.get('/me');
     const fourth = await signedIn();
-    const codes = await Promise.all([first, second, third, fourth].map(async ({ browser }) => (await browser.get('/me')).body.code));
+    const codes = await Promise.all(
+      [first, second, third, fourth].map(async ({ browser }) => (await browser.get('/me')).body.code),
+    );
     expect(codes.filter((code) => code === 'session_evicted')).toHaveLength(1);
     expect([codes[0], codes[3]]).toEqual([undefined, undefined]);
   });
 
   it('the limit may be a function of the user, also a slow one', async () => {
     const session = {
-      session: { maxSessionsPerUser: async ({ roles }: { roles?: readonly string[] }) => (roles?.includes('pro') ? 2 : 1) },
+      session: {
+        maxSessionsPerUser: async ({ roles }: { roles?: readonly string[] }) => (roles?.includes('pro') ? 2 : 1),
+      },
     };
     app = await startApp({ platform, controllers: [AccountController], session });
-    for (const [userId, roles, expected] of [['ann', ['pro'], 2], ['bob', [], 1]] as const) {
+    for (const [userId, roles, expected] of [
+      ['ann', ['pro'], 2],
+      ['bob', [], 1],
+    ] as const) {
       for (let round = 0; round < 4; round += 1) await signedIn({ userId, roles });
       expect(await app.store.getActiveSessions(userId)).toHaveLength(expected);
     }
@@ -53,17 +64,30 @@ describe.each(PLATFORMS)('input on %s', (platform) => {
 
   it('ASVS 15.3.3: no update sets id, userId, createdAt or a deadline', async () => {
     const { browser, session } = await signedIn();
-    const hostile = { id: 'x', userId: 'root', createdAt: 1, expiresAt: 9e15, idleTimeout: 9e15, lastAccess: 9e15, roles: 'admin' };
+    const hostile = {
+      id: 'x',
+      userId: 'root',
+      createdAt: 1,
+      expiresAt: 9e15,
+      idleTimeout: 9e15,
+      lastAccess: 9e15,
+      roles: 'admin',
+    };
     expect((await browser.post('/note', hostile)).body).toMatchObject({ ...session, data: hostile });
     const sessions = app.app.get(SessionService);
-    const updated = await sessions.update(session.id, { ...hostile, roles: ['user'] } as never);
-    expect(updated).toMatchObject({ id: session.id, userId: 'ann', createdAt: session.createdAt, expiresAt: session.expiresAt });
+    const updated = await sessions.update(session.id, { ...hostile, roles: ['user'] });
+    expect(updated).toMatchObject({
+      id: session.id,
+      userId: 'ann',
+      createdAt: session.createdAt,
+      expiresAt: session.expiresAt,
+    });
     expect((await browser.get('/me')).body.user).toMatchObject({ id: 'ann', roles: ['user'] });
   });
 
   it('ASVS 15.3.5: arrays, objects and numbers are no user ids', async () => {
     for (const userId of [['ann'], { id: 'ann' }, 1, true, null, '']) {
-      const { reply } = await signedIn({ userId: userId as never });
+      const { reply } = await signedIn({ userId });
       expect([reply.status, reply.body.code, reply.setCookies]).toEqual([400, 'invalid_argument', []]);
       expect(reply.body.message).toContain('userId');
     }
@@ -75,7 +99,10 @@ describe.each(PLATFORMS)('input on %s', (platform) => {
     const body = '{"__proto__":{"polluted":true},"constructor":{"prototype":{"polluted":true}},"kept":1}';
     const response = await fetch(`${app.url}/note`, {
       method: 'POST',
-      headers: { 'content-type': 'application/json', cookie: [...browser.jar].map((pair) => pair.join('=')).join('; ') },
+      headers: {
+        'content-type': 'application/json',
+        cookie: [...browser.jar].map((pair) => pair.join('=')).join('; '),
+      },
       body,
     });
     // Fastify refuses such a body by itself.
@@ -113,7 +140,9 @@ describe.each(PLATFORMS)('input on %s', (platform) => {
   });
 
   it('a hostile user agent is bounded and stays one line', async () => {
-    const reply = await app.browser().post('/login', { userId: 'ann' }, { 'user-agent': `Mozilla\t${'x'.repeat(5000)}` });
+    const reply = await app
+      .browser()
+      .post('/login', { userId: 'ann' }, { 'user-agent': `Mozilla\t${'x'.repeat(5000)}` });
     expect(reply.status).toBe(200);
     expect(reply.body.session.metadata.userAgent).toMatch(/^Mozilla x{504}$/);
   });

@@ -133,7 +133,11 @@ describe.each(PLATFORMS)('session.renewalInterval on %s', (platform) => {
   let app: TestApp;
 
   beforeEach(async () => {
-    app = await startApp({ platform, controllers: [AccountController], session: { session: { renewalInterval: '10m' } } });
+    app = await startApp({
+      platform,
+      controllers: [AccountController],
+      session: { session: { renewalInterval: '10m' } },
+    });
   });
 
   const tokenOf = (browser: Browser) => browser.jar.get(COOKIE);

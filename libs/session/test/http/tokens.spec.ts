@@ -92,7 +92,11 @@ describe.each(PLATFORMS)('tokens on %s', (platform) => {
   const start = (session: SessionModuleOptions = TOKENS): Promise<TestApp> =>
     startApp({ platform, session, controllers: [AccountController, ApiController, TokensController] });
 
-  async function signIn(browser: Browser, transport: 'bearer' | 'both' = 'bearer', userId = 'ann'): Promise<{ reply: Reply; tokens: ClientTokens }> {
+  async function signIn(
+    browser: Browser,
+    transport: 'bearer' | 'both' = 'bearer',
+    userId = 'ann',
+  ): Promise<{ reply: Reply; tokens: ClientTokens }> {
     const reply = await browser.post('/login', { userId, email: 'ann@example.com', roles: ['user'], transport });
     expect(reply.status).toBe(200);
     return { reply, tokens: reply.body.tokens as ClientTokens };
@@ -141,9 +145,23 @@ describe.each(PLATFORMS)('tokens on %s', (platform) => {
       return [reply.status, reply.headers.get('www-authenticate'), reply.body.code];
     };
     expect(await challenge({})).toEqual([401, 'Bearer realm="session"', 'session_required']);
-    expect(await challenge({ authorization: 'Basic dXNlcjpwYXNz' })).toEqual([401, 'Bearer realm="session"', 'session_required']);
-    for (const malformed of ['Bearer', 'Bearer ', 'Bearer a b', 'bearer a,b', 'Bearer "x"', 'Bearer a=b=c', `Bearer ${'é'}`]) {
-      const [status, header, code] = await challenge({ authorization: Buffer.from(malformed, 'utf8').toString('latin1') });
+    expect(await challenge({ authorization: 'Basic dXNlcjpwYXNz' })).toEqual([
+      401,
+      'Bearer realm="session"',
+      'session_required',
+    ]);
+    for (const malformed of [
+      'Bearer',
+      'Bearer ',
+      'Bearer a b',
+      'bearer a,b',
+      'Bearer "x"',
+      'Bearer a=b=c',
+      `Bearer ${'é'}`,
+    ]) {
+      const [status, header, code] = await challenge({
+        authorization: Buffer.from(malformed, 'utf8').toString('latin1'),
+      });
       expect([malformed, status, code]).toEqual([malformed, 400, 'invalid_request']);
       expect(header).toMatch(/error="invalid_request", error_description="[^"\\]+"$/);
     }
@@ -167,7 +185,8 @@ describe.each(PLATFORMS)('tokens on %s', (platform) => {
     const cookie = [...client.jar.values()][0] ?? '';
     const nobody = app.browser();
     for (const path of ['/me', '/api/me']) {
-      for (const token of [tokens.refreshToken, cookie]) expect((await nobody.get(path, bearer(token))).status).toBe(401);
+      for (const token of [tokens.refreshToken, cookie])
+        expect((await nobody.get(path, bearer(token))).status).toBe(401);
     }
     for (const token of [tokens.accessToken, cookie]) {
       expect((await nobody.post('/tokens/refresh', { refreshToken: token })).status).toBe(401);
@@ -184,13 +203,22 @@ describe.each(PLATFORMS)('tokens on %s', (platform) => {
       const client = app.browser();
       const { tokens } = await signIn(client, 'both');
       const jar = new Map(client.jar);
-      const reply = by === 'cookie' ? await client.post('/logout') : await app.browser().post('/logout', undefined, bearer(tokens.accessToken));
+      const reply =
+        by === 'cookie'
+          ? await client.post('/logout')
+          : await app.browser().post('/logout', undefined, bearer(tokens.accessToken));
       expect(reply.body).toEqual({ ended: true });
       const thief = app.browser();
       for (const path of ['/me', '/api/me']) {
-        expect((await thief.get(path, bearer(tokens.accessToken))).body).toMatchObject({ statusCode: 401, code: 'session_ended' });
+        expect((await thief.get(path, bearer(tokens.accessToken))).body).toMatchObject({
+          statusCode: 401,
+          code: 'session_ended',
+        });
       }
-      expect((await thief.post('/tokens/refresh', { refreshToken: tokens.refreshToken })).body).toMatchObject({ statusCode: 401, code: 'session_ended' });
+      expect((await thief.post('/tokens/refresh', { refreshToken: tokens.refreshToken })).body).toMatchObject({
+        statusCode: 401,
+        code: 'session_ended',
+      });
       for (const [name, value] of jar) thief.jar.set(name, value);
       expect((await thief.get('/me')).status).toBe(401);
     }
@@ -217,14 +245,22 @@ describe.each(PLATFORMS)('tokens on %s', (platform) => {
     const app = await start();
     const client = app.browser();
     const first = (await signIn(client)).tokens;
-    const second = (await client.post('/tokens/refresh', { refreshToken: first.refreshToken })).body.tokens as ClientTokens;
-    expect((await client.post('/tokens/revoke', { token: first.accessToken }, bearer(second.accessToken))).body).toEqual({ revoked: true });
-    expect((await client.get('/me', bearer(first.accessToken))).body).toMatchObject({ statusCode: 401, code: 'session_revoked' });
+    const second = (await client.post('/tokens/refresh', { refreshToken: first.refreshToken })).body
+      .tokens as ClientTokens;
+    expect(
+      (await client.post('/tokens/revoke', { token: first.accessToken }, bearer(second.accessToken))).body,
+    ).toEqual({ revoked: true });
+    expect((await client.get('/me', bearer(first.accessToken))).body).toMatchObject({
+      statusCode: 401,
+      code: 'session_revoked',
+    });
     expect((await client.get('/me', bearer(second.accessToken))).status).toBe(200);
     expect((await client.post('/tokens/revoke-all', undefined, bearer(second.accessToken))).status).toBe(200);
-    for (const path of ['/me', '/api/me']) expect((await client.get(path, bearer(second.accessToken))).status).toBe(401);
+    for (const path of ['/me', '/api/me'])
+      expect((await client.get(path, bearer(second.accessToken))).status).toBe(401);
     // In the same millisecond, by a clock that stands still: what is issued after the cutoff lives.
-    const third = (await client.post('/tokens/refresh', { refreshToken: second.refreshToken })).body.tokens as ClientTokens;
+    const third = (await client.post('/tokens/refresh', { refreshToken: second.refreshToken })).body
+      .tokens as ClientTokens;
     expect((await client.get('/me', bearer(third.accessToken))).status).toBe(200);
   });
 
@@ -250,7 +286,10 @@ describe.each(PLATFORMS)('tokens on %s', (platform) => {
     expect((await client.get('/me')).status).toBe(200);
     expect((await client.get('/api/me')).status).toBe(401);
     expect((await client.get('/api/me', bearer(tokens.accessToken))).status).toBe(200);
-    expect((await client.get('/api/admin', bearer(tokens.accessToken))).body).toMatchObject({ statusCode: 403, code: 'insufficient_scope' });
+    expect((await client.get('/api/admin', bearer(tokens.accessToken))).body).toMatchObject({
+      statusCode: 403,
+      code: 'insufficient_scope',
+    });
     app.store.forget();
     expect((await client.get('/api/public', bearer('rubbish'))).status).toBe(200);
     expect(app.store.commands).toEqual([]);
@@ -262,7 +301,10 @@ describe.each(PLATFORMS)('tokens on %s', (platform) => {
     await signIn(ann, 'both', 'ann');
     const { tokens } = await signIn(bob, 'both', 'bob');
     for (const path of ['/me', '/api/me']) {
-      expect((await ann.get(path, bearer(tokens.accessToken))).body).toMatchObject({ statusCode: 400, code: 'invalid_request' });
+      expect((await ann.get(path, bearer(tokens.accessToken))).body).toMatchObject({
+        statusCode: 400,
+        code: 'invalid_request',
+      });
     }
   });
 
@@ -272,7 +314,9 @@ describe.each(PLATFORMS)('tokens on %s', (platform) => {
     const { tokens } = await signIn(client, 'both');
     const foreign = { 'sec-fetch-site': 'cross-site' };
     expect((await client.post('/rotate', undefined, foreign)).status).toBe(403);
-    expect((await app.browser().post('/logout', undefined, { ...foreign, ...bearer(tokens.accessToken) })).status).not.toBe(403);
+    expect(
+      (await app.browser().post('/logout', undefined, { ...foreign, ...bearer(tokens.accessToken) })).status,
+    ).not.toBe(403);
   });
 
   it('carries the refresh token in a path-bound HttpOnly cookie where asked to', async () => {
@@ -281,13 +325,25 @@ describe.each(PLATFORMS)('tokens on %s', (platform) => {
     const { reply, tokens } = await signIn(client, 'both');
     expect(tokens.refreshToken).toBeUndefined();
     expect(reply.setCookies.find(({ name }) => name === '__Secure-refresh')).toMatchObject({
-      httpOnly: true, secure: true, sameSite: 'lax', path: '/tokens/refresh', maxAge: expect.any(Number),
+      httpOnly: true,
+      secure: true,
+      sameSite: 'lax',
+      path: '/tokens/refresh',
+      maxAge: expect.any(Number),
     });
     const refreshed = await client.post('/tokens/refresh');
-    expect(refreshed.body.tokens).toEqual({ accessToken: expect.any(String), tokenType: 'Bearer', expiresIn: expect.any(Number), tokenId: expect.any(String) });
+    expect(refreshed.body.tokens).toEqual({
+      accessToken: expect.any(String),
+      tokenType: 'Bearer',
+      expiresIn: expect.any(Number),
+      tokenId: expect.any(String),
+    });
     expect(refreshed.setCookies.map(({ name }) => name)).toEqual(['__Secure-refresh']);
     expect((await client.post('/tokens/refresh', undefined, { 'sec-fetch-site': 'cross-site' })).status).toBe(403);
-    expect((await client.post('/logout')).setCookies.map(({ name, maxAge }) => [name, maxAge])).toEqual([['__Host-session', 0], ['__Secure-refresh', 0]]);
+    expect((await client.post('/logout')).setCookies.map(({ name, maxAge }) => [name, maxAge])).toEqual([
+      ['__Host-session', 0],
+      ['__Secure-refresh', 0],
+    ]);
     expect((await client.post('/tokens/refresh')).status).toBe(401);
   });
 
@@ -353,17 +409,29 @@ describe.each(PLATFORMS)('tokens on %s', (platform) => {
             ? client.get('/api/me', bearer(tokens.accessToken)).then(({ status }) => ['ours', status])
             : index % 3 === 1
               ? client.get('/own/me', bearer(own)).then(({ status }) => ['own', status])
-              : client.get(index % 2 ? '/api/me' : '/own/me', bearer(index % 2 ? own : tokens.accessToken)).then(({ status }) => ['crossed', status]),
+              : client
+                  .get(index % 2 ? '/api/me' : '/own/me', bearer(index % 2 ? own : tokens.accessToken))
+                  .then(({ status }) => ['crossed', status]),
         ),
       );
-      expect(new Set(answers.map((answer) => answer.join(' ')))).toEqual(new Set(['ours 200', 'own 200', 'crossed 401']));
+      expect(new Set(answers.map((answer) => answer.join(' ')))).toEqual(
+        new Set(['ours 200', 'own 200', 'crossed 401']),
+      );
     });
 
     it('two applications in one process answer each their own, under concurrent requests, and clean up after themselves', async () => {
-      const names = (): string[] => Object.keys((passport as unknown as { _strategies: object })._strategies).filter((name) => name.startsWith('session-jwt:'));
+      const names = (): string[] =>
+        Object.keys((passport as unknown as { _strategies: object })._strategies).filter((name) =>
+          name.startsWith('session-jwt:'),
+        );
       const before = names().length;
       const apps = [await start(), await start()] as const;
-      const clients = await Promise.all(apps.map(async (app, index) => ({ client: app.browser(), ...(await signIn(app.browser(), 'bearer', `user-${index}`)) })));
+      const clients = await Promise.all(
+        apps.map(async (app, index) => ({
+          client: app.browser(),
+          ...(await signIn(app.browser(), 'bearer', `user-${index}`)),
+        })),
+      );
       expect(new Set(apps.map(({ app }) => app.get(JwtStrategy).name)).size).toBe(2);
       const answers = await Promise.all(
         Array.from({ length: 80 }, async (_, index) => {

@@ -20,7 +20,9 @@ class CountingStore extends MemorySessionStore {
     this.commands += 1;
     return super.rotate(...args);
   }
-  override async revokeToken(...args: Parameters<MemorySessionStore['revokeToken']>): ReturnType<MemorySessionStore['revokeToken']> {
+  override async revokeToken(
+    ...args: Parameters<MemorySessionStore['revokeToken']>
+  ): ReturnType<MemorySessionStore['revokeToken']> {
     this.commands += 1;
     return super.revokeToken(...args);
   }
@@ -97,11 +99,15 @@ describe('spellings of one signature', () => {
     );
     const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
     const last = alphabet.indexOf(token.slice(-1));
-    const variants = Array.from({ length: 16 }, (_, spare) => token.slice(0, -1) + alphabet.charAt((last & 0x30) | spare));
+    const variants = Array.from(
+      { length: 16 },
+      (_, spare) => token.slice(0, -1) + alphabet.charAt((last & 0x30) | spare),
+    );
     expect(new Set(variants).size).toBe(16);
     const before = await Promise.allSettled(variants.map((variant) => tokens.verify(variant)));
     expect(before.filter(({ status }) => status === 'fulfilled').length).toBe(16);
     expect(await tokens.revoke(token)).toBe(true);
-    for (const variant of variants) await expect(tokens.verify(variant)).rejects.toMatchObject({ code: 'session_revoked' });
+    for (const variant of variants)
+      await expect(tokens.verify(variant)).rejects.toMatchObject({ code: 'session_revoked' });
   });
 });

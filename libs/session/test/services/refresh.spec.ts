@@ -59,9 +59,13 @@ function memoryWorld(): World {
     instances: (keys) => [new Instance(store, keys), new Instance(store, keys)],
     advance: (ms) => void (now += ms),
     snapshot: async () => {
-      const copies = [...users.values()].map((user) => ({ user, sessions: [...user.sessions].map(([sid, stored]) => [sid, { ...stored }] as const) }));
+      const copies = [...users.values()].map((user) => ({
+        user,
+        sessions: [...user.sessions].map(([sid, stored]) => [sid, { ...stored }] as const),
+      }));
       return async () => {
-        for (const { user, sessions } of copies) for (const [sid, stored] of sessions) if (user.sessions.has(sid)) user.sessions.set(sid, stored);
+        for (const { user, sessions } of copies)
+          for (const [sid, stored] of sessions) if (user.sessions.has(sid)) user.sessions.set(sid, stored);
       };
     },
     close: async () => store.close(),
@@ -72,7 +76,9 @@ function redisWorld(): World {
   let shift = 0;
   const keyPrefix = `test-${randomBytes(6).toString('hex')}:`;
   const clients = [new Redis(testRedisUrl()), new Redis(testRedisUrl())];
-  const stores = clients.map((client) => new RedisSessionStore(client, { keyPrefix, timeShift: () => shift, commandTimeout: 5_000 }));
+  const stores = clients.map(
+    (client) => new RedisSessionStore(client, { keyPrefix, timeShift: () => shift, commandTimeout: 5_000 }),
+  );
   const keyNames = new RedisKeys(keyPrefix, '');
   return {
     instances: (keys) => [new Instance(stores[0] as SessionStore, keys), new Instance(stores[1] as SessionStore, keys)],
@@ -102,17 +108,26 @@ describe.each([
   });
   afterEach(() => world.close());
 
-  const signIn = async (instance: Instance, userId = `user-${randomBytes(4).toString('hex')}`): Promise<{ id: string; userId: string; refreshToken: string }> => {
+  const signIn = async (
+    instance: Instance,
+    userId = `user-${randomBytes(4).toString('hex')}`,
+  ): Promise<{ id: string; userId: string; refreshToken: string }> => {
     const { session, refreshToken } = await instance.sessions.start({ userId }, { credentials: ['refresh'] });
     if (refreshToken === undefined) throw new Error('no refresh token was drawn');
     return { id: session.id, userId, refreshToken };
   };
-  const codeOf = (operation: Promise<unknown>): Promise<unknown> => operation.then(() => 'fine', (error: { code?: unknown }) => error.code);
+  const codeOf = (operation: Promise<unknown>): Promise<unknown> =>
+    operation.then(
+      () => 'fine',
+      (error: { code?: unknown }) => error.code,
+    );
 
   it('50 parallel refreshes of one token over two instances: one lineage, one successor, nobody signed out (CVE-2026-53517, CVE-2026-22751)', async () => {
     const [a, b] = world.instances([newKey()]);
     const { id, refreshToken } = await signIn(a);
-    const answers = await Promise.all(Array.from({ length: 50 }, (_, index) => (index % 2 ? a : b).tokens.refresh(refreshToken)));
+    const answers = await Promise.all(
+      Array.from({ length: 50 }, (_, index) => (index % 2 ? a : b).tokens.refresh(refreshToken)),
+    );
     expect(new Set(answers.map((answer) => answer.refreshToken)).size).toBe(1);
     expect(answers[0]?.refreshToken).not.toBe(refreshToken);
     for (const { accessToken } of answers) expect((await b.tokens.verify(accessToken)).live.session.id).toBe(id);
@@ -144,9 +159,15 @@ describe.each([
       codec.format({ kind: 'refresh', sessionId: id, secret: 'x'.repeat(32), n: 0 }),
       codec.format({ kind: 'cookie', sessionId: id, secret, n: 0 }),
       new CredentialCodec([newKey()]).format({ kind: 'refresh', sessionId: id, secret, n: 0 }),
-      `${refreshToken}=`, `${refreshToken} `, refreshToken.toLowerCase(), '', 'null', 'rt_',
+      `${refreshToken}=`,
+      `${refreshToken} `,
+      refreshToken.toLowerCase(),
+      '',
+      'null',
+      'rt_',
     ];
-    for (const guess of guesses) expect([guess, await codeOf(a.tokens.refresh(guess))]).toEqual([guess, 'invalid_token']);
+    for (const guess of guesses)
+      expect([guess, await codeOf(a.tokens.refresh(guess))]).toEqual([guess, 'invalid_token']);
     expect(await codeOf(a.tokens.refresh(refreshToken))).toBe('fine');
   });
 
@@ -218,8 +239,18 @@ describe.each([
    */
   it('random histories: one head, no client lost for retrying, every late replay caught', async () => {
     const step = fc.oneof(
-      { weight: 5, arbitrary: fc.record({ do: fc.constant('refresh' as const), on: fc.nat(1), times: fc.integer({ min: 1, max: 4 }) }) },
-      { weight: 3, arbitrary: fc.record({ do: fc.constant('wait' as const), ms: fc.integer({ min: 0, max: 2 * GRACE }) }) },
+      {
+        weight: 5,
+        arbitrary: fc.record({
+          do: fc.constant('refresh' as const),
+          on: fc.nat(1),
+          times: fc.integer({ min: 1, max: 4 }),
+        }),
+      },
+      {
+        weight: 3,
+        arbitrary: fc.record({ do: fc.constant('wait' as const), ms: fc.integer({ min: 0, max: 2 * GRACE }) }),
+      },
       { weight: 2, arbitrary: fc.record({ do: fc.constant('retry' as const), on: fc.nat(1) }) },
       { weight: 1, arbitrary: fc.record({ do: fc.constant('change keys' as const) }) },
       { weight: 1, arbitrary: fc.record({ do: fc.constant('lose a rotation' as const), on: fc.nat(1) }) },
@@ -244,7 +275,11 @@ describe.each([
             keys = [newKey(), ...keys];
             pair = world.instances(keys);
           } else if (action.do === 'refresh') {
-            const answers = await Promise.all(Array.from({ length: action.times }, (_, index) => pair[(action.on + index) % 2 ? 1 : 0].tokens.refresh(current)));
+            const answers = await Promise.all(
+              Array.from({ length: action.times }, (_, index) =>
+                pair[(action.on + index) % 2 ? 1 : 0].tokens.refresh(current),
+              ),
+            );
             const heads = new Set(answers.map((answer) => secretOf(answer.refreshToken)));
             expect(heads.size).toBe(1);
             const next = answers[0]?.refreshToken ?? '';
@@ -275,7 +310,8 @@ describe.each([
             return;
           } else if (action.do === 'sign out') {
             expect(await pair[0].store.destroy(id)).toBe(true);
-            for (const token of new Set(given)) expect(await codeOf(pair[1].tokens.refresh(token))).toBe('session_ended');
+            for (const token of new Set(given))
+              expect(await codeOf(pair[1].tokens.refresh(token))).toBe('session_ended');
             return;
           }
           expect((await pair[0].store.read(id)).state).toBe('live');

@@ -6,48 +6,50 @@
 -- [13] idle timeout ms; [14] absolute timeout ms; [15] latest absolute end or ''; [16] most sessions; [17] most of the
 -- device type or ''; [18] policy (recent, oldest, reject); [19] sid to replace or ''; [20] cookie secret's hash or '';
 -- [21] refresh secret's hash or ''; [22] client digest or ''.
--- Returns {'created', clock, email profile, roles profile}, {'ended', reason, instant}, {'limit', fields and values…},
--- {'past'}, {'collision'}, or what header.lua returns.
+-- Returns {'created', clock, email profile, roles profile, [record, where it was there already]}, {'ended', reason, instant}, {'limit', now, fields and
+-- values…}, {'past'}, {'collision'}, or what header.lua returns.
 -- include: ends.lua
 -- include: lineage.lua
+-- include: profile.lua
 local userKey, userId, sid = ARGV[6], ARGV[7], ARGV[8]
 local deviceType, device = tonumber(ARGV[11]), ARGV[12]
 local most, mostOfType, policy, replaces = tonumber(ARGV[16]), tonumber(ARGV[17]), ARGV[18], ARGV[19]
 
-local stored = redis.call('HMGET', user, 'u', 'e', 'o', 'c' .. sid)
+local stored = redis.call('HMGET', user, 'u', 'e', 'o', 'c' .. sid, 'r' .. sid)
 if stored[1] and stored[1] ~= userId then
   return { 'collision' }
 end
 if stored[4] then
-  return { 'created', stored[4], stored[2], stored[3] }
+  return { 'created', stored[4], stored[2], stored[3], stored[5] }
 end
 local endedFor, endedAt = tombstoneOf(sid)
 if endedFor then
   return { 'ended', endedFor, endedAt }
 end
 
-local sids = scan()
+local sids, tokens = scan()
 local clocks = readClocks(sids)
 for _, clock in pairs(clocks) do
   notBefore(clock.lastAccess)
 end
-local expiresAt = now + tonumber(ARGV[14])
-if ARGV[15] ~= '' then
-  expiresAt = math.min(expiresAt, tonumber(ARGV[15]))
-end
+local idle = math.min(tonumber(ARGV[13]), LAST_INSTANT)
+local expiresAt = math.min(now + tonumber(ARGV[14]), tonumber(ARGV[15]) or LAST_INSTANT, LAST_INSTANT)
 if expiresAt <= now then
   return { 'past' }
 end
 
 local ends, live, liveOfType = {}, {}, {}
+local function willEnd(other, reason)
+  ends[#ends + 1] = { other, reason, clocks[other].createdAt }
+end
 for _, other in ipairs(sids) do
   local clock = clocks[other]
   if clock then
     local expired = expiryOf(clock)
     if expired then
-      ends[#ends + 1] = { other, expired }
+      willEnd(other, expired)
     elseif other == replaces or (device ~= '' and clock.device == device) then
-      ends[#ends + 1] = { other, 'replaced' }
+      willEnd(other, 'replaced')
     else
       live[#live + 1] = other
       if clock.deviceType == deviceType then
@@ -84,25 +86,19 @@ local function evictDownTo(candidates, max)
   table.sort(staying, sooner)
   for index = 1, surplus do
     evicted[staying[index]] = true
-    ends[#ends + 1] = { staying[index], 'evicted' }
+    willEnd(staying[index], 'evicted')
   end
   return true
 end
 
 if (mostOfType and not evictDownTo(liveOfType, mostOfType)) or not evictDownTo(live, most) then
-  local all = redis.call('HGETALL', user)
-  table.insert(all, 1, 'limit')
-  return all
+  local reply = { 'limit', now }
+  for _, value in ipairs(redis.call('HGETALL', user)) do
+    reply[#reply + 1] = value
+  end
+  return reply
 end
 
-local function profileSeq(profile)
-  return profile and tonumber(string.match(profile, '^(%d+):')) or 0
-end
-
-local clock = packClock({ deviceType = deviceType, createdAt = now, lastAccess = now, idle = tonumber(ARGV[13]),
-  expiresAt = expiresAt, authenticatedAt = now, tokensFrom = 0,
-  profileSeq = math.max(profileSeq(stored[2]), profileSeq(stored[3])), revision = ARGV[10],
-  device = device == '' and NO_DEVICE or device })
 local client = ARGV[22] ~= '' and ARGV[22] or nil
 local lineages = {}
 for kind = 1, 2 do
@@ -110,13 +106,17 @@ for kind = 1, 2 do
     lineages[kind] = { hash = ARGV[19 + kind], n = 0, rotatedAt = now, client = client }
   end
 end
+local clock = { deviceType = deviceType, createdAt = now, lastAccess = now, idle = idle, expiresAt = expiresAt,
+  authenticatedAt = now, tokensFrom = 0, profileSeq = math.max(seqOf(stored[2]), seqOf(stored[3])), revision = ARGV[10],
+  device = device == '' and NO_DEVICE or device, credentials = packLineages(lineages) }
+local packed = packClock(clock)
 
 -- The first write is the one that grows: out of memory, Redis refuses it and nothing has happened.
-redis.call('HSET', user, 'u', userId, 'r' .. sid, ARGV[9], 'c' .. sid, clock, 'k' .. sid, packLineages(lineages))
-local deadline = math.min(now + tonumber(ARGV[13]), expiresAt)
-redis.call('ZADD', expiries, integer(deadline), userKey .. sid)
+redis.call('HSET', user, 'u', userId, 'r' .. sid, ARGV[9], 'c' .. sid, packed)
+redis.call('ZADD', expiries, integer(deadlineOf(clock)), userKey .. sid)
 announce('created', userKey .. sid, nil, userId)
 finish(userKey, ends)
-keepUntil(deadline)
+forgetTokens(tokens)
+keepUntil(deadlineOf(clock))
 publish()
-return { 'created', clock, stored[2], stored[3] }
+return { 'created', packed, stored[2], stored[3] }

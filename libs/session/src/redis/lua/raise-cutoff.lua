@@ -1,4 +1,5 @@
--- Raises the instant before which a subject's tokens are dead. Atomic because it only ever grows; safe to repeat.
+-- Raises the instant before which a subject's tokens are dead. Atomic because it only ever grows; safe to repeat, and
+-- harmless when late.
 -- KEYS[1] the cutoff. ARGV[1] new cutoff, epoch ms; [2] ms for which to keep it.
 -- Returns the cutoff that holds.
 local stored = tonumber(redis.call('GET', KEYS[1])) or 0

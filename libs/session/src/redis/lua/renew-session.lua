@@ -1,26 +1,29 @@
 -- Replaces a session's secrets, with no grace, and kills the access tokens issued so far.
--- Atomic because between the end of the old secret and the birth of the new nobody may slip in. Safe to repeat: a
--- revision that is stored already counts as done.
+-- Atomic because between the end of the old secret and the birth of the new nobody may slip in. Safe to repeat: an
+-- operation that was carried out already is answered with what came of it.
 -- KEYS, ARGV[1..5]: see header.lua.
--- ARGV[6] user key; [7] sid; [8] record or '' to keep it; [9] revision the record was computed from; [10] new
--- revision; [11] '1' where the record's own email or roles shall count from now on; [12] kind of the presented
--- credential (1 cookie, 2 refresh) or ''; [13] hash of its secret; [14] new cookie secret's hash or ''; [15] new refresh
--- secret's hash or '' (a kind that the session has not is not added); [16] '1' where the user has just proved who they are; [17] ms for which the replaced secret may
--- repeat this call.
+-- ARGV[6] user key; [7] sid; [8] record or '' to keep it; [9] revision the record was computed from; [10] name of this
+-- operation (8 bytes), whose beginning is the new revision; [11] number of the profile that the record was computed with,
+-- where its email or roles shall count from now on, or ''; [12] kind of the presented credential (1 cookie, 2 refresh) or
+-- ''; [13] hash of its secret; [14] new cookie secret's hash or ''; [15] new refresh secret's hash or '' (a kind that the
+-- session has not is not added); [16] '1' where the user has just proved who they are; [17] ms for which the replaced
+-- secret may repeat this call.
 -- Returns {'renewed', now, snapshot…}, {'conflict', now, snapshot…}, {'unknown'}, {'absent', now, snapshot…}, or what
 -- header.lua returns.
 -- include: ends.lua
 -- include: lineage.lua
+-- include: operations.lua
+-- include: profile.lua
 -- include: snapshot.lua
-local userKey, sid = ARGV[6], ARGV[7]
+local userKey, sid, operation = ARGV[6], ARGV[7], ARGV[10]
 local clock = liveClock(sid)
 if not clock then
   return withSnapshot({ 'absent', now }, sid)
 end
-if clock.revision == ARGV[10] then
+if resultOf(operation) then
   return withSnapshot({ 'renewed', now }, sid)
 end
-local lineages = readLineages(sid)
+local lineages = readLineages(clock)
 if ARGV[12] ~= '' then
   local lineage = lineages[tonumber(ARGV[12])]
   local current = lineage and lineage.hash == ARGV[13]
@@ -29,7 +32,8 @@ if ARGV[12] ~= '' then
     return { 'unknown' }
   end
 end
-if ARGV[8] ~= '' and clock.revision ~= ARGV[9] then
+local seen = tonumber(ARGV[11])
+if ARGV[8] ~= '' and (clock.revision ~= ARGV[9] or (seen and seen ~= profileSeq())) then
   return withSnapshot({ 'conflict', now }, sid)
 end
 
@@ -40,22 +44,17 @@ for kind = 1, 2 do
       previousUntil = now + tonumber(ARGV[17]) }
   end
 end
-clock.revision = ARGV[10]
+clock.credentials = packLineages(lineages)
+clock.revision = string.sub(operation, 1, 6)
 clock.lastAccess = now
 clock.tokensFrom = now + 1
+clock.profileSeq = seen or clock.profileSeq
 if ARGV[16] == '1' then
   clock.authenticatedAt = now
 end
-if ARGV[11] == '1' then
-  for _, profile in ipairs({ 'e', 'o' }) do
-    local stored = redis.call('HGET', user, profile)
-    clock.profileSeq = math.max(clock.profileSeq, stored and tonumber(string.match(stored, '^(%d+):')) or 0)
-  end
-end
-local fields = { 'k' .. sid, packLineages(lineages), 'c' .. sid, packClock(clock) }
+local fields = { 'c' .. sid, packClock(clock), 'p', withOperation(operation, 0) }
 if ARGV[8] ~= '' then
-  fields[#fields + 1] = 'r' .. sid
-  fields[#fields + 1] = ARGV[8]
+  fields[5], fields[6] = 'r' .. sid, ARGV[8]
 end
 redis.call('HSET', user, unpack(fields))
 local deadline = deadlineOf(clock)

@@ -1,32 +1,41 @@
 -- Removes sessions of one user that are past their deadline, each announced once.
 -- Atomic because the deadline is read again: a session that was touched since it was listed lives on.
+-- A member of the sorted set is removed together with its session, so one that is found without it was never announced.
+-- Sessions of a later version are left to those who can read them.
 -- KEYS, ARGV[1..5]: see header.lua. ARGV[6] user key; [7…] sids that the sorted set says are due.
--- Returns {'swept', how many}, or what header.lua returns.
+-- Returns {'swept', how many, how many stay listed}, or what header.lua returns.
 -- include: ends.lua
 local userKey = ARGV[6]
 local sids = {}
 for index = 7, #ARGV do
   sids[#sids + 1] = ARGV[index]
 end
-local clocks = readClocks(sids)
+local clocks, raw = readClocks(sids)
 local exists = redis.call('EXISTS', user) == 1
-local ends, early, swept = {}, {}, 0
+local ends, early, swept, staying = {}, {}, 0, 0
 for _, sid in ipairs(sids) do
   local clock = clocks[sid]
-  if not clock then
-    redis.call('ZREM', expiries, userKey .. sid)
-    if not exists then
-      -- The hash is gone before any sweeper came by: what is left to tell is the end itself.
-      announce('ended', userKey .. sid, 'idle', '')
+  local member = userKey .. sid
+  if clock then
+    local expired = expiryOf(clock)
+    if expired then
+      ends[#ends + 1] = { sid, expired, clock.createdAt }
+    else
+      early[#early + 1] = sid
+    end
+  elseif raw[sid] and formOf(raw[sid]) > FORM then
+    staying = staying + 1
+  elseif redis.call('ZSCORE', expiries, member) then
+    if exists then
+      ends[#ends + 1] = { sid, 'idle', 0 }
+    else
+      redis.call('ZREM', expiries, member)
+      announce('ended', member, 'idle', '')
       swept = swept + 1
     end
-  elseif expiryOf(clock) then
-    ends[#ends + 1] = { sid, expiryOf(clock) }
-    swept = swept + 1
-  else
-    early[#early + 1] = sid
   end
 end
+swept = swept + #ends
 finish(userKey, ends)
 for _, sid in ipairs(early) do
   -- The delete comes first, so that this works when Redis is out of memory.
@@ -35,11 +44,7 @@ for _, sid in ipairs(early) do
 end
 if exists then
   local _, tokens = scan()
-  for _, field in ipairs(tokens) do
-    if (tonumber(redis.call('HGET', user, field)) or 0) <= now then
-      redis.call('HDEL', user, field)
-    end
-  end
+  forgetTokens(tokens)
 end
 publish()
-return { 'swept', swept }
+return { 'swept', swept, staying }

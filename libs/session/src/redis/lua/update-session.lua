@@ -1,31 +1,29 @@
 -- Writes a record on condition that nobody wrote it since it was read. Atomic because condition and write are one.
--- Safe to repeat: a revision that is stored already counts as written.
+-- Safe to repeat: an operation that was carried out already is answered with what came of it.
 -- KEYS, ARGV[1..5]: see header.lua.
--- ARGV[6] user key; [7] sid; [8] record; [9] revision it was computed from; [10] new revision; [11] '1' where the
--- record's own email or roles shall count from now on.
+-- ARGV[6] user key; [7] sid; [8] record; [9] revision it was computed from; [10] name of this operation (8 bytes), whose
+-- beginning is the new revision; [11] number of the profile that the record was computed with, where its email or roles
+-- shall count from now on, or ''.
 -- Returns {'updated', now, snapshot…}, {'conflict', now, snapshot…}, {'absent'}, or what header.lua returns.
 -- include: ends.lua
+-- include: operations.lua
+-- include: profile.lua
 -- include: snapshot.lua
-local userKey, sid = ARGV[6], ARGV[7]
+local userKey, sid, operation = ARGV[6], ARGV[7], ARGV[10]
 local clock = liveClock(sid)
 if not clock then
   return { 'absent' }
 end
-if clock.revision == ARGV[10] then
+if resultOf(operation) then
   return withSnapshot({ 'updated', now }, sid)
 end
-if clock.revision ~= ARGV[9] then
+local seen = tonumber(ARGV[11])
+if clock.revision ~= ARGV[9] or (seen and seen ~= profileSeq()) then
   return withSnapshot({ 'conflict', now }, sid)
 end
-clock.revision = ARGV[10]
-if ARGV[11] == '1' then
-  for _, profile in ipairs({ 'e', 'o' }) do
-    local stored = redis.call('HGET', user, profile)
-    local seq = stored and tonumber(string.match(stored, '^(%d+):')) or 0
-    clock.profileSeq = math.max(clock.profileSeq, seq)
-  end
-end
-redis.call('HSET', user, 'r' .. sid, ARGV[8], 'c' .. sid, packClock(clock))
+clock.revision = string.sub(operation, 1, 6)
+clock.profileSeq = seen or clock.profileSeq
+redis.call('HSET', user, 'r' .. sid, ARGV[8], 'c' .. sid, packClock(clock), 'p', withOperation(operation, 0))
 announce('changed', userKey .. sid)
 local reply = withSnapshot({ 'updated', now }, sid)
 publish()

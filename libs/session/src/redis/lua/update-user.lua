@@ -1,13 +1,20 @@
 -- Sets email or roles for all live sessions of a user. Atomic because the sessions read them from one place.
--- Safe to repeat: a number more, the same values. Writes nothing for a user without live sessions.
+-- Safe to repeat: an operation that was carried out already is answered with its result. Writes nothing for a user
+-- without live sessions.
 -- KEYS, ARGV[1..5]: see header.lua.
--- ARGV[6] user key; [7] user id; [8] '1' with an email; [9] email; [10] '1' with roles; [11] roles as JSON.
+-- ARGV[6] user key; [7] user id; [8] '1' with an email; [9] email; [10] '1' with roles; [11] roles as JSON; [12] name of
+-- this operation (8 bytes).
 -- Returns {'updated', live sessions}, or what header.lua returns.
 -- include: ends.lua
-local userKey = ARGV[6]
-local stored = redis.call('HMGET', user, 'u', 'e', 'o')
-if stored[1] ~= ARGV[7] then
+-- include: operations.lua
+-- include: profile.lua
+local userKey, userId, operation = ARGV[6], ARGV[7], ARGV[12]
+if redis.call('HGET', user, 'u') ~= userId then
   return { 'updated', 0 }
+end
+local done = resultOf(operation)
+if done then
+  return { 'updated', done }
 end
 local live = {}
 for sid, clock in pairs(readClocks((scan()))) do
@@ -15,15 +22,8 @@ for sid, clock in pairs(readClocks((scan()))) do
     live[#live + 1] = sid
   end
 end
-if #live == 0 then
-  return { 'updated', 0 }
-end
-local seq = 0
-for index = 2, 3 do
-  seq = math.max(seq, stored[index] and tonumber(string.match(stored[index], '^(%d+):')) or 0)
-end
-local prefix = integer(seq + 1) .. ':'
 local fields = {}
+local prefix = integer(profileSeq() + 1) .. ':'
 if ARGV[8] == '1' then
   fields[#fields + 1] = 'e'
   fields[#fields + 1] = prefix .. ARGV[9]
@@ -32,10 +32,12 @@ if ARGV[10] == '1' then
   fields[#fields + 1] = 'o'
   fields[#fields + 1] = prefix .. ARGV[11]
 end
-if #fields > 0 then
+if #live > 0 and #fields > 0 then
+  fields[#fields + 1] = 'p'
+  fields[#fields + 1] = withOperation(operation, #live)
   redis.call('HSET', user, unpack(fields))
   for _, sid in ipairs(live) do
-    announce('changed', userKey .. sid, nil, ARGV[7])
+    announce('changed', userKey .. sid, nil, userId)
   end
   publish()
 end

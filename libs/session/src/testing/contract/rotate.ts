@@ -1,75 +1,19 @@
-import type { CredentialKind, RotationRule } from '../../model/lineage.js';
-import type { Session } from '../../model/session.js';
 import type { LiveSession, RotateOutcome } from '../../ports/session-store.js';
-import { anyClient, anyHash, HOUR, MINUTE, SECOND, type OpenStore, type TestBed } from '../test-bed.js';
+import { anyClient, anyHash, MINUTE, SECOND, type OpenStore } from '../test-bed.js';
 import { describe, expect, it } from '../test-api.js';
-
-const GRACE = 30 * SECOND;
-
-/** How the services use the two lineages. */
-const REFRESH: RotationRule = { grace: GRACE, rotateAfter: GRACE, rotateFirst: true };
-const COOKIE: RotationRule = { grace: GRACE, rotateAfter: 10 * MINUTE, rotateFirst: false };
-const COOKIE_FOR_GOOD: RotationRule = { grace: GRACE, rotateAfter: Infinity, rotateFirst: false };
-
-/** A session with both secrets, and somebody who presents them. */
-class Scene {
-  readonly hashes = { cookie: anyHash(), refresh: anyHash() };
-  session!: Session;
-
-  private constructor(readonly bed: TestBed) {}
-
-  static async of(open: OpenStore): Promise<Scene> {
-    const scene = new Scene(await open());
-    const credentials = scene.hashes;
-    scene.session = await scene.bed.store.create({ userId: 'ada' }, { credentials, absoluteTimeout: 20 * HOUR });
-    return scene;
-  }
-
-  present(
-    kind: CredentialKind,
-    n: number,
-    rule: RotationRule = kind === 'refresh' ? REFRESH : COOKIE,
-    more: { client?: Buffer | null; hash?: Buffer; touch?: boolean; by?: TestBed['store'] } = {},
-  ): Promise<RotateOutcome> {
-    const { client, hash = this.hashes[kind], touch = true, by = this.bed.store } = more;
-    return by.rotate(this.session.id, { ...rule, kind, presented: { hash, n, client }, touch });
-  }
-
-  /** Rotates until the current number is `n`; returns when that happened. */
-  async rotateTo(kind: CredentialKind, n: number, client?: Buffer): Promise<number> {
-    const due = { grace: 0, rotateAfter: 0, rotateFirst: true };
-    for (let current = await this.current(kind); current < n; current += 1) {
-      await this.bed.advance(SECOND);
-      await this.present(kind, current, due, { client });
-    }
-    expect(await this.current(kind)).toBe(n);
-    return (await this.lineage(kind))?.rotatedAt ?? 0;
-  }
-
-  async lineage(kind: CredentialKind) {
-    return ((await this.bed.store.read(this.session.id)) as LiveSession).lineages[kind];
-  }
-
-  async current(kind: CredentialKind): Promise<number> {
-    return (await this.lineage(kind))?.n ?? -1;
-  }
-}
-
-function summary(outcome: RotateOutcome): string {
-  return 'n' in outcome ? `${outcome.state} ${outcome.n}` : outcome.state;
-}
+import { COOKIE_FOR_GOOD, GRACE, REFRESH, RotateScene, summary } from './rotate-scene.js';
 
 export function describeRotate(open: OpenStore): void {
   describe('rotate', () => {
     describe('a refresh token (the table of the design)', () => {
       it('never rotated: rotates at once', async () => {
-        const scene = await Scene.of(open);
+        const scene = await RotateScene.of(open);
         expect(summary(await scene.present('refresh', 0))).toBe('rotated 1');
         expect(await scene.current('refresh')).toBe(1);
       });
 
       it('current, rotated within the grace window: the same token again', async () => {
-        const scene = await Scene.of(open);
+        const scene = await RotateScene.of(open);
         const rotatedAt = await scene.rotateTo('refresh', 1);
         expect(summary(await scene.present('refresh', 1))).toBe('kept 1');
         await scene.bed.goJustBefore(rotatedAt + GRACE);
@@ -82,7 +26,7 @@ export function describeRotate(open: OpenStore): void {
       });
 
       it('current, rotated longer ago: rotates', async () => {
-        const scene = await Scene.of(open);
+        const scene = await RotateScene.of(open);
         const rotatedAt = await scene.rotateTo('refresh', 1);
         await scene.bed.goPast(rotatedAt + GRACE + 1);
         expect(summary(await scene.present('refresh', 1))).toBe('rotated 2');
@@ -92,7 +36,7 @@ export function describeRotate(open: OpenStore): void {
 
     describe('a cookie (the table of the design)', () => {
       it('current: stays as it is, for as long as the session lives', async () => {
-        const scene = await Scene.of(open);
+        const scene = await RotateScene.of(open);
         const ageless = { touch: true };
         expect(summary(await scene.present('cookie', 0, COOKIE_FOR_GOOD, ageless))).toBe('kept 0');
         for (let i = 0; i < 20; i += 1) {
@@ -102,7 +46,7 @@ export function describeRotate(open: OpenStore): void {
       });
 
       it('current: rotates once it is older than the renewal interval', async () => {
-        const scene = await Scene.of(open);
+        const scene = await RotateScene.of(open);
         await scene.bed.goJustBefore(scene.session.createdAt + 10 * MINUTE);
         expect(summary(await scene.present('cookie', 0))).toBe('kept 0');
         await scene.bed.goPast(scene.session.createdAt + 10 * MINUTE + 1);
@@ -114,7 +58,7 @@ export function describeRotate(open: OpenStore): void {
     for (const kind of ['refresh', 'cookie'] as const) {
       describe(`either lineage: ${kind}`, () => {
         it('wrong secret: unknown, and nothing changes, whatever its number', async () => {
-          const scene = await Scene.of(open);
+          const scene = await RotateScene.of(open);
           const log = await scene.bed.record();
           await scene.rotateTo(kind, 2);
           await log.all();
@@ -142,7 +86,7 @@ export function describeRotate(open: OpenStore): void {
         });
 
         it('the one before, within the grace window: the current one again', async () => {
-          const scene = await Scene.of(open);
+          const scene = await RotateScene.of(open);
           const rotatedAt = await scene.rotateTo(kind, 2);
           expect(summary(await scene.present(kind, 1))).toBe('repeated 2');
           await scene.bed.goJustBefore(rotatedAt + GRACE);
@@ -155,7 +99,7 @@ export function describeRotate(open: OpenStore): void {
         });
 
         it('the one before, after the grace window: theft, and the session ends (ASVS 10.4.5)', async () => {
-          const scene = await Scene.of(open);
+          const scene = await RotateScene.of(open);
           const log = await scene.bed.record();
           const other = await scene.bed.store.create({ userId: 'ada' });
           const rotatedAt = await scene.rotateTo(kind, 2);
@@ -169,7 +113,7 @@ export function describeRotate(open: OpenStore): void {
         });
 
         it('without a grace window the one before is theft at once', async () => {
-          const scene = await Scene.of(open);
+          const scene = await RotateScene.of(open);
           await scene.rotateTo(kind, 1);
           await scene.bed.advance(SECOND);
           expect(await scene.present(kind, 0, { ...REFRESH, grace: 0 })).toEqual({ state: 'theft' });
@@ -177,7 +121,7 @@ export function describeRotate(open: OpenStore): void {
 
         it('older than the one before: theft, grace window or not', async () => {
           for (const n of [0, 1]) {
-            const scene = await Scene.of(open);
+            const scene = await RotateScene.of(open);
             await scene.rotateTo(kind, 3);
             expect(await scene.present(kind, n)).toEqual({ state: 'theft' });
             expect(await scene.bed.store.get(scene.session.id)).toBeNull();
@@ -185,7 +129,7 @@ export function describeRotate(open: OpenStore): void {
         });
 
         it('newer than the current one: a write was lost, and the token is taken at its word', async () => {
-          const scene = await Scene.of(open);
+          const scene = await RotateScene.of(open);
           const log = await scene.bed.record();
           await scene.rotateTo(kind, 1);
           expect(summary(await scene.present(kind, 5))).toBe('advanced 5');
@@ -197,7 +141,7 @@ export function describeRotate(open: OpenStore): void {
         });
 
         it('50 parallel rotations of one token rotate it once, and all get the same number (CVE-2026-53517)', async () => {
-          const scene = await Scene.of(open);
+          const scene = await RotateScene.of(open);
           const log = await scene.bed.record();
           const due = { grace: GRACE, rotateAfter: GRACE, rotateFirst: true };
           for (const n of [0, 1]) {
@@ -214,7 +158,7 @@ export function describeRotate(open: OpenStore): void {
         });
 
         it('20 parallel replays of a stolen token end the session once (CVE-2026-22751)', async () => {
-          const scene = await Scene.of(open);
+          const scene = await RotateScene.of(open);
           const log = await scene.bed.record();
           await scene.rotateTo(kind, 3);
           const instances = await scene.bed.instances(20);
@@ -228,7 +172,7 @@ export function describeRotate(open: OpenStore): void {
         });
 
         it('the one before, within the grace window but from another client: theft (CVE-2026-53512)', async () => {
-          const scene = await Scene.of(open);
+          const scene = await RotateScene.of(open);
           const client = anyClient();
           await scene.rotateTo(kind, 1, client);
           expect((await scene.lineage(kind))?.client?.equals(client)).toBe(true);
@@ -237,17 +181,17 @@ export function describeRotate(open: OpenStore): void {
         });
 
         it('a client that nobody knows, or that does not say, is no other client', async () => {
-          const scene = await Scene.of(open);
+          const scene = await RotateScene.of(open);
           await scene.rotateTo(kind, 1);
           expect(summary(await scene.present(kind, 0, undefined, { client: anyClient() }))).toBe('repeated 1');
-          const known = await Scene.of(open);
+          const known = await RotateScene.of(open);
           await known.rotateTo(kind, 1, anyClient());
           expect(summary(await known.present(kind, 0, undefined, { client: null }))).toBe('repeated 1');
           expect(summary(await known.present(kind, 0, undefined, {}))).toBe('repeated 1');
         });
 
         it('the current token may come from another client, and the one that rotates is the one remembered', async () => {
-          const scene = await Scene.of(open);
+          const scene = await RotateScene.of(open);
           const [first, second] = [anyClient(), anyClient()];
           const rotatedAt = await scene.rotateTo(kind, 1, first);
           expect(summary(await scene.present(kind, 1, undefined, { client: second }))).toBe('kept 1');
@@ -259,7 +203,7 @@ export function describeRotate(open: OpenStore): void {
         });
 
         it('the outcome holds the session after it', async () => {
-          const scene = await Scene.of(open);
+          const scene = await RotateScene.of(open);
           await scene.bed.advance(MINUTE);
           const due = { grace: GRACE, rotateAfter: 0, rotateFirst: true };
           const outcome = (await scene.present(kind, 0, due)) as Extract<RotateOutcome, { live: LiveSession }>;
@@ -270,7 +214,7 @@ export function describeRotate(open: OpenStore): void {
         });
 
         it('counts as an access when it is told so, and only then', async () => {
-          const scene = await Scene.of(open);
+          const scene = await RotateScene.of(open);
           await scene.bed.advance(MINUTE);
           const due = { grace: GRACE, rotateAfter: 0, rotateFirst: true };
           await scene.present(kind, 0, due, { touch: false });
@@ -287,7 +231,7 @@ export function describeRotate(open: OpenStore): void {
     }
 
     it('keeps the two lineages apart', async () => {
-      const scene = await Scene.of(open);
+      const scene = await RotateScene.of(open);
       const before = await scene.lineage('cookie');
       await scene.rotateTo('refresh', 3);
       expect(await scene.lineage('cookie')).toEqual(before);
@@ -298,7 +242,7 @@ export function describeRotate(open: OpenStore): void {
     });
 
     it('of a session without metadata, device or data leaves all else as it was', async () => {
-      const scene = await Scene.of(open);
+      const scene = await RotateScene.of(open);
       const { store } = scene.bed;
       await store.update(scene.session.id, { data: { list: [], n: 1 } });
       const before = await store.get(scene.session.id);
@@ -307,14 +251,14 @@ export function describeRotate(open: OpenStore): void {
     });
 
     it('announces that a refresh token was exchanged', async () => {
-      const scene = await Scene.of(open);
+      const scene = await RotateScene.of(open);
       const log = await scene.bed.record();
       await scene.present('refresh', 0);
       expect(await log.of('refreshed', scene.session.id)).toHaveLength(1);
     });
 
     it('of an ended session says why it ended', async () => {
-      const scene = await Scene.of(open);
+      const scene = await RotateScene.of(open);
       await scene.bed.store.destroy(scene.session.id, { reason: 'admin' });
       expect(await scene.present('refresh', 0)).toMatchObject({ state: 'ended', reason: 'admin' });
     });

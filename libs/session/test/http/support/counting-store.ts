@@ -2,7 +2,17 @@ import { MemorySessionStore, type MemorySessionStoreOptions } from '../../../src
 import { StoreUnavailableError } from '../../../src/model/errors.js';
 
 const READS = ['read', 'get', 'getActiveSessions', 'findByDevice', 'count'] as const;
-const WRITES = ['create', 'touch', 'update', 'updateUser', 'rotate', 'renew', 'destroy', 'destroyAll', 'revokeTokens'] as const;
+const WRITES = [
+  'create',
+  'touch',
+  'update',
+  'updateUser',
+  'rotate',
+  'renew',
+  'destroy',
+  'destroyAll',
+  'revokeTokens',
+] as const;
 
 type Command = (typeof READS)[number] | (typeof WRITES)[number];
 
@@ -25,7 +35,8 @@ export class CountingStore extends MemorySessionStore {
         writable: true,
         value: async (...args: never[]) => {
           this.commands.push(command);
-          if (this.down || this.failing.has(command)) throw new StoreUnavailableError('connect ECONNREFUSED redis-7.internal:6379 {tag}:user:secretkey');
+          if (this.down || this.failing.has(command))
+            throw new StoreUnavailableError('connect ECONNREFUSED redis-7.internal:6379 {tag}:user:secretkey');
           return original(...args);
         },
       });

@@ -5,7 +5,6 @@ local CLOCK = '>BI6I6I6I6I6I6I4c6c8'
 local CLOCK_SIZE = 55
 local FORM = 1
 local NO_DEVICE = string.rep('\0', 8)
-local NO_CREDENTIALS = '\0'
 -- Six bytes hold no more: the year 10889.
 local LAST_INSTANT = 2 ^ 48 - 1
 

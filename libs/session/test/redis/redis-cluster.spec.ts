@@ -1,0 +1,18 @@
+import { Cluster } from 'ioredis';
+import { describeSessionStore } from '../../src/testing/store-contract.js';
+import { startRedisCluster, type RedisCluster } from '../../../../test/support/redis-server.js';
+import { redisHarness } from '../support/redis-harness.js';
+
+describe('on a Redis Cluster of three nodes', () => {
+  let cluster: RedisCluster;
+
+  beforeAll(async () => {
+    cluster = await startRedisCluster();
+  });
+
+  afterAll(async () => {
+    await cluster?.stop();
+  });
+
+  describeSessionStore('RedisSessionStore', (options) => redisHarness(options, () => new Cluster(cluster.nodes)));
+});

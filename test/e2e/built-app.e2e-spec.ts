@@ -1,0 +1,106 @@
+import { type Browser, USER } from './support/browser.js';
+import { BuiltApp, type RunningApp } from './support/built-app.js';
+import { ADAPTERS, randomPrefix, redisUrl, SECRET } from './support/sample.js';
+
+describe('the built application, run by node', () => {
+  let built: BuiltApp;
+  const running: RunningApp[] = [];
+  const run = async (env?: Record<string, string>): Promise<RunningApp> => {
+    const app = await built.run(env);
+    running.push(app);
+    return app;
+  };
+
+  beforeAll(async () => {
+    built = await BuiltApp.build();
+  }, 120_000);
+  afterEach(async () => {
+    for (const app of running.splice(0)) await app.stop('SIGKILL');
+  });
+  afterAll(() => built.remove());
+
+  it.each(ADAPTERS)('starts with nothing set but the platform, serves, and ends in order: %s', async (adapter) => {
+    const app = await run({ HTTP_ADAPTER: adapter });
+    const browser = app.browser();
+    expect((await browser.get('/health')).body.status).toBe('ok');
+    await browser.signedIn();
+    expect((await browser.get('/me')).body.email).toBe(USER.email);
+    expect(await app.stop()).toBe('SIGTERM');
+  });
+
+  it('ends in order on Redis as well, and the sessions outlive it', async () => {
+    const env = { REDIS_URL: redisUrl(), SESSION_SECRET: SECRET, KEY_PREFIX: randomPrefix() };
+    const first = await run(env);
+    const browser = first.browser();
+    await browser.signedIn();
+    expect(await first.stop()).toBe('SIGTERM');
+    const second = await run(env);
+    browser.url = second.browser().url;
+    expect((await browser.get('/me')).status).toBe(200);
+  });
+
+  describe('as two processes on one Redis', () => {
+    let first: RunningApp;
+    let second: RunningApp;
+
+    beforeEach(async () => {
+      const env = { REDIS_URL: redisUrl(), SESSION_SECRET: SECRET, KEY_PREFIX: randomPrefix() };
+      [first, second] = await Promise.all([
+        run({ ...env, HTTP_ADAPTER: 'express' }),
+        run({ ...env, HTTP_ADAPTER: 'fastify' }),
+      ]);
+    });
+
+    const at = (app: RunningApp, browser: Browser): Browser => {
+      const copy = browser.copy();
+      copy.url = app.browser().url;
+      return copy;
+    };
+
+    it('shows at one what happened at the other at its next request', async () => {
+      const [laptop, phone] = [first.browser(), second.browser()];
+      await laptop.signedIn();
+      const { id } = await phone.signedIn();
+      expect((await laptop.get('/sessions')).body).toHaveLength(2);
+      await laptop.delete(`/sessions/${id}`);
+      expect((await phone.get('/me')).status).toBe(401);
+      await at(second, laptop).post('/auth/logout');
+      expect((await laptop.get('/me')).status).toBe(401);
+    });
+
+    it('15.4.2: leaves 5, the limit, of 50 parallel sign-ins spread over both', async () => {
+      const browsers = Array.from({ length: 50 }, (_, i) => (i % 2 ? first : second).browser());
+      const replies = await Promise.all(browsers.map((browser) => browser.signIn()));
+      expect(replies.filter(({ status }) => status === 200)).toHaveLength(50);
+      const seen = await Promise.all(browsers.map((browser, i) => at(i % 2 ? second : first, browser).get('/me')));
+      expect(seen.filter(({ status }) => status === 200)).toHaveLength(5);
+    });
+
+    it('goes on when one of them is killed', async () => {
+      const browser = first.browser();
+      await browser.signedIn();
+      await first.stop('SIGKILL');
+      expect((await at(second, browser).get('/me')).status).toBe(200);
+    });
+  });
+
+  it.each([
+    ['SESSION_SECRET', { REDIS_URL: 'redis://127.0.0.1:1' }, 'openssl rand -base64 48'],
+    ['SESSION_SECRET', { NODE_ENV: 'production' }, 'openssl rand -base64 48'],
+    ['PORT', { PORT: 'eighty' }, '3000'],
+  ])('refuses to start and names %s, given %j', async (name, env, mend) => {
+    const { code, output } = await built.runToEnd(env);
+    expect(code).toBe(1);
+    expect(output).toContain(name);
+    expect(output).toContain(mend);
+    expect(output).not.toMatch(/\bat \S+:\d+:\d+/);
+  });
+
+  it('says so when its port is taken', async () => {
+    const app = await run();
+    const port = new URL(app.browser().url).port;
+    const { code, output } = await built.runToEnd({ PORT: port });
+    expect(code).toBe(1);
+    expect(output).toContain(port);
+  });
+});
