@@ -42,8 +42,8 @@ describe.each(STACKS)('sessions (ASVS 5.0, V7 and others), $adapter on $store', 
     await second.signedIn();
     await sleep(5);
     // The older one is the one used last.
-    const before = (await first.get('/sessions')).body.find(({ current }: { current: boolean }) => current);
-    await untilTouched(first, before.lastAccess);
+    const before = (await first.sessions()).find(({ current }) => current);
+    await untilTouched(first, before?.lastAccess ?? 0);
 
     const { status, body } = await third.signIn();
     if (policy === 'reject') {
@@ -385,8 +385,8 @@ describe.each(STORES)('deadlines (ASVS 5.0, 7.3), %s', (store) => {
     const end = Date.now() + 2_700;
     while (Date.now() < end) {
       expect(await statusOf(busy)).toBe(200);
-      const [own] = (await busy.get('/sessions')).body.filter(({ current }: { current: boolean }) => current);
-      expect(own.expiresAt).toBe(expiresAt);
+      const own = (await busy.sessions()).find(({ current }) => current);
+      expect(own?.expiresAt).toBe(expiresAt);
       await sleep(300);
     }
     expect((await idle.get('/me')).body.code).toBe('session_expired');
@@ -406,7 +406,7 @@ describe.each(STORES)('deadlines (ASVS 5.0, 7.3), %s', (store) => {
       await sleep(300);
       await watcher.get('/sessions');
     }
-    expect((await watcher.get('/sessions')).body.map((session: { id: string }) => session.id)).not.toContain(id);
+    expect((await watcher.sessions()).map((session) => session.id)).not.toContain(id);
     expect(await statusOf(watched)).toBe(401);
   });
 });
@@ -417,8 +417,7 @@ async function statusOf(browser: Browser): Promise<number> {
 
 async function untilTouched(browser: Browser, before: number): Promise<void> {
   await until(async () => {
-    const sessions: { current: boolean; lastAccess: number }[] = (await browser.get('/sessions')).body;
-    return sessions.some(({ current, lastAccess }) => current && lastAccess > before);
+    return (await browser.sessions()).some(({ current, lastAccess }) => current && lastAccess > before);
   });
 }
 

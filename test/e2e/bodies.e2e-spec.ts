@@ -1,5 +1,5 @@
 import { SessionStore } from 'nestjs-sessions';
-import { Browser, USER } from './support/browser.js';
+import { type Browser, USER } from './support/browser.js';
 import { ADAPTERS, Sample } from './support/sample.js';
 
 const { email, password } = USER;

@@ -19,13 +19,10 @@ describe.each(STACKS)('a newcomer, $adapter on $store', ({ adapter, store }) => 
     const second = await phone.signIn(USER, { deviceId: 'phone-1' });
     expect(second.status).toBe(200);
 
-    const seen = await laptop.get('/sessions');
-    expect(seen.status).toBe(200);
-    expect(seen.body.map(({ id }: { id: string }) => id).sort()).toEqual(
-      [first.body.session.id, second.body.session.id].sort(),
-    );
-    const ofPhone = await phone.get('/sessions');
-    expect(ofPhone.body.find(({ current }: { current: boolean }) => current).id).toBe(second.body.session.id);
+    const seen = await laptop.sessions();
+    expect(seen.map(({ id }) => id).sort()).toEqual([first.body.session.id, second.body.session.id].sort());
+    const ofPhone = await phone.sessions();
+    expect(ofPhone.find(({ current }) => current)?.id).toBe(second.body.session.id);
 
     const ended = await laptop.delete(`/sessions/${second.body.session.id}`);
     expect(ended.status).toBe(204);

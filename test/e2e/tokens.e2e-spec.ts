@@ -39,7 +39,7 @@ describe.each(STACKS)('tokens, $adapter on $store', (stack) => {
     expect(body.expiresIn).toBeGreaterThan(14 * 60);
     expect(body.expiresIn).toBeLessThanOrEqual(15 * 60);
     expect(headers.get('cache-control')).toContain('no-store');
-    const [header, claims] = body.accessToken.split('.').slice(0, 2).map(decode);
+    const [header, claims] = (body.accessToken as string).split('.').slice(0, 2).map(decode);
     expect(header).toMatchObject({ typ: 'at+jwt' });
     expect(claims).toMatchObject({
       sub: 'u-1001',

@@ -8,6 +8,14 @@ export interface Reply {
   readonly setCookies: string[];
 }
 
+/** A row of `GET /sessions`, as far as tests look into it. */
+export interface SessionRow {
+  readonly id: string;
+  readonly current: boolean;
+  readonly lastAccess: number;
+  readonly expiresAt: number;
+}
+
 export interface Send {
   body?: unknown;
   /** Sent as it is, with the content type of JSON. */
@@ -45,6 +53,10 @@ export class Browser {
     const reply = await this.signIn(who, more);
     if (reply.status !== 200) throw new Error(`sign-in answered ${reply.status}: ${reply.text}`);
     return reply.body.session;
+  }
+
+  async sessions(): Promise<SessionRow[]> {
+    return (await this.get('/sessions')).body as SessionRow[];
   }
 
   /** The secret in the session cookie, whatever its name. */

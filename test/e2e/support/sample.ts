@@ -1,4 +1,6 @@
 import { randomBytes } from 'node:crypto';
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import type { INestApplication, LoggerService, Type } from '@nestjs/common';
 import type { AppOverrides } from '../../../src/create-app.js';
 import { createApp } from '../../../src/create-app.js';
@@ -102,7 +104,7 @@ export class Sample {
       await app.close();
       throw error;
     }
-    const { port } = app.getHttpServer().address() as { port: number };
+    const { port } = (app.getHttpServer() as Server).address() as AddressInfo;
     return new Sample(app, `http://127.0.0.1:${port}`);
   }
 

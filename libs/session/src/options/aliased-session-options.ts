@@ -1,4 +1,3 @@
-import { ConfigurationError } from '../model/errors.js';
 import type { SessionLimit } from '../model/limit.js';
 import type { NewSession } from '../model/session.js';
 import { LONGEST_DURATION, notADuration, parseDuration, type Duration } from './duration.js';
@@ -135,13 +134,4 @@ export function resolveAliasedSessionOptions(options: AliasedSessionOptions, of 
 function duration(name: string, value: unknown, fallback: number): number {
   if (value === undefined || (value === 0 && fallback === 0)) return fallback;
   return parseDuration(value) ?? refuse(name, notADuration(value));
-}
-
-/** How long a session lives from now on, ms; 0 or less where it is over. */
-export function lifetimeOf(session: ForeignSession, options: Pick<ResolvedAliasedSessionOptions, 'ttl' | 'disableTTL'>): number {
-  const lifetime = Math.min(Math.ceil(wanted(session, options.ttl)), LONGEST_DURATION);
-  if (Number.isNaN(lifetime)) {
-    throw new ConfigurationError('ttl: the function must return a number of seconds.');
-  }
-  return lifetime > 0 && options.disableTTL ? LONGEST_DURATION : lifetime;
 }

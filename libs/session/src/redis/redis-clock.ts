@@ -54,10 +54,14 @@ export class RedisClock {
     return this.latest;
   }
 
-  /** An instant that the server has surely reached, or not yet passed; never one that it passed before this call. */
+  /** An instant that the server has not passed yet. */
   upperBound(): number {
-    const { offset } = this.known;
-    return Math.ceil(performance.now() + offset + this.errorOf(this.known)) + 1;
+    return Math.ceil(performance.now() + this.known.offset + this.errorOf(this.known)) + 1;
+  }
+
+  /** An instant that the server has passed already. */
+  lowerBound(): number {
+    return Math.floor(performance.now() + this.known.offset - this.errorOf(this.known)) - 1;
   }
 
   /** A worse measurement is of use only where the better one cannot be true any more. */

@@ -2,9 +2,10 @@ import { isSessionId } from '../model/ids.js';
 import type { SessionEvent } from '../model/events.js';
 import { END_REASONS, type EndReason } from '../model/session.js';
 
-type PublishedType = 'created' | 'changed' | 'renewed' | 'refreshed' | 'reuse-detected' | 'rotation-lost';
+/** What scripts announce; `damaged` alone is told where it is seen, and to no other instance. */
+const PUBLISHED = ['created', 'changed', 'renewed', 'refreshed', 'reuse-detected', 'rotation-lost', 'limit-reached'] as const;
 
-const PUBLISHED: readonly string[] = ['created', 'changed', 'renewed', 'refreshed', 'reuse-detected', 'rotation-lost'];
+type PublishedType = (typeof PUBLISHED)[number];
 const HEAD = /^1 ([A-Za-z0-9_-]{1,32}) ([a-z-]{1,32}) (\S{32}) (\d{1,15}) ([a-z-]{1,32})\n([^]*)$/;
 
 /**
@@ -20,5 +21,5 @@ export function parseMessage(message: string, origin: string): SessionEvent | nu
   if (type === 'ended') {
     return (END_REASONS as readonly string[]).includes(detail ?? '') ? { ...base, type, reason: detail as EndReason } : null;
   }
-  return PUBLISHED.includes(type) ? { ...base, type: type as PublishedType } : null;
+  return (PUBLISHED as readonly string[]).includes(type) ? { ...base, type: type as PublishedType } : null;
 }

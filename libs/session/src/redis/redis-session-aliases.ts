@@ -85,7 +85,7 @@ export class RedisSessionAliases extends SessionAliases {
 /** Anything but a session id is a mark: what cannot be read must let nobody in, and must not be written over. */
 function stateOf(value: string | null): AliasState {
   if (value === null || value === '') return { state: 'absent' };
-  if (isSessionId(value)) return { state: 'session', sessionId: value };
   const named = value.slice(1);
+  if (isSessionId(value)) return { state: 'session', sessionId: value };
   return { state: 'ended', sessionId: isSessionId(named) ? named : null };
 }

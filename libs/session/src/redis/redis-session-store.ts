@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Cluster, Redis } from 'ioredis';
 import { durationMs, epochMs } from '../model/deadlines.js';
-import { InvalidArgumentError, SessionConflictError, SessionLimitError } from '../model/errors.js';
+import { InvalidArgumentError, SessionConflictError, SessionLimitError, StoreUnavailableError } from '../model/errors.js';
 import type { SessionEvent } from '../model/events.js';
 import { isSessionId, isWellFormed, newSessionId, sessionIdOf, sidOf, userKeyOfSession } from '../model/ids.js';
 import { encodeRecord, newRecord, patchOf, patchRecord, roleList, setsProfile, text } from '../model/record.js';
@@ -127,14 +127,14 @@ export class RedisSessionStore extends SessionStore {
       client: options.client,
     });
     if ('limit' in reply) {
-      const sessions = this.sessionsOf(keys, reply.limit, reply.now);
-      this.listeners.emit({ type: 'limit-reached', at: this.now(), sessionId: id, userId, remote: false });
-      throw new SessionLimitError(limit.max, sessions);
+      throw new SessionLimitError(limit.max, this.sessionsOf(keys, reply.limit, reply.now));
     }
     const [clock = null, email = null, roles = null, standing = null] = reply.created;
     const values: FieldValue[] = [Buffer.from(userId), email, roles, null, null, standing ?? Buffer.from(json), clock, null];
     const { snapshot } = snapshotOf(id, values, 0);
-    if (snapshot.state !== 'live') throw new Error(`a session that was just written reads as ${snapshot.state}`);
+    if (snapshot.state !== 'live') {
+      throw new StoreUnavailableError(undefined, { cause: new Error(`the session that stands there reads as ${snapshot.state}`) });
+    }
     return snapshot.session as Session<T>;
   }
 

@@ -66,7 +66,8 @@ export class ScriptRunner {
     const clock = await this.connection.clockFor(keys.slot);
     const shift = timeShift();
     const sentAt = clock.upperBound() + shift;
-    const notAfter = sentAt + this.connection.settings.commandTimeout;
+    // Not a moment later than the caller gives up: from then on nothing may change any more.
+    const notAfter = clock.lowerBound() + shift + this.connection.settings.commandTimeout;
     const own = args.map((argument) => (argument === SENT_AT ? sentAt : argument));
     const all = [channel, origin, shift, notAfter, tombstoneTtl, ...own];
     const { client } = this.connection;

@@ -24,6 +24,11 @@ export interface StoreHarness {
   openSecond?(): Promise<SessionStore>;
   /** Damages the stored record of a session. Default: such tests pass unrun. */
   corrupt?(sessionId: string, how: StoreDamage): Promise<void>;
+  /**
+   * Resolves once the listeners of `store` have heard all that any instance announced before. Default: found out by an
+   * event that follows, which takes a store whose events arrive in the order in which they happened.
+   */
+  settle?(): Promise<void>;
   /** True when time stands still between calls of `advance`: deadlines are then tested to the millisecond. */
   readonly exactTime?: boolean;
   /** Frees all that was opened, second instances included. */

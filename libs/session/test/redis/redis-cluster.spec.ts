@@ -1,6 +1,7 @@
 import { Cluster } from 'ioredis';
-import { describeSessionStore } from '../../src/testing/store-contract.js';
 import { startRedisCluster, type RedisCluster } from '../../../../test/support/redis-server.js';
+import { describeSessionStore } from '../../src/testing/store-contract.js';
+import { describeStoreModel } from '../support/describe-store-model.js';
 import { redisHarness } from '../support/redis-harness.js';
 
 describe('on a Redis Cluster of three nodes', () => {
@@ -15,4 +16,5 @@ describe('on a Redis Cluster of three nodes', () => {
   });
 
   describeSessionStore('RedisSessionStore', (options) => redisHarness(options, () => new Cluster(cluster.nodes)));
+  describeStoreModel('RedisSessionStore', (options) => redisHarness(options, () => new Cluster(cluster.nodes)), 6);
 });

@@ -1,6 +1,6 @@
 import { describeSessionStore } from '../../src/testing/store-contract.js';
+import { describeStoreModel } from '../support/describe-store-model.js';
 import { redisHarness } from '../support/redis-harness.js';
 
-describe('RedisSessionStore on one server', () => {
-  describeSessionStore('RedisSessionStore', (options) => redisHarness(options));
-});
+describeSessionStore('RedisSessionStore on one server', (options) => redisHarness(options));
+describeStoreModel('RedisSessionStore on one server', (options) => redisHarness(options), 20);

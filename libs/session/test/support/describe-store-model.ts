@@ -401,8 +401,9 @@ class Trial {
 
   private pick(number: number): Known | undefined {
     const live = this.model.live(this.now);
-    const among = number % 2 === 1 && live.length > 0 ? live : this.model.all;
-    return among[Math.floor(number / 2) % among.length];
+    if (number % 2 === 1 && live.length > 0) return live.at(-1);
+    const among = number % 4 === 2 && live.length > 0 ? live : this.model.all;
+    return among[Math.floor(number / 4) % among.length];
   }
 
   private drawSecret(): string {

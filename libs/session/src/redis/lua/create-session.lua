@@ -1,13 +1,14 @@
 -- Starts a session: replacement on the same device, the limit and eviction included.
 -- Atomic because a limit that is checked apart from the write can be raced past.
--- Safe to repeat: a sid that is there already is answered as created; one that ended meanwhile is refused.
+-- Safe to repeat: a sid that is there already is answered as it stands; one that ended meanwhile is refused.
 -- KEYS, ARGV[1..5]: see header.lua.
 -- ARGV[6] user key; [7] user id; [8] sid; [9] record; [10] revision; [11] device type; [12] device hash or '';
 -- [13] idle timeout ms; [14] absolute timeout ms; [15] latest absolute end or ''; [16] most sessions; [17] most of the
 -- device type or ''; [18] policy (recent, oldest, reject); [19] sid to replace or ''; [20] cookie secret's hash or '';
 -- [21] refresh secret's hash or ''; [22] client digest or ''.
--- Returns {'created', clock, email profile, roles profile, [record, where it was there already]}, {'ended', reason, instant}, {'limit', now, fields and
--- values…}, {'past'}, {'collision'}, or what header.lua returns.
+-- Returns {'created', clock, email profile, roles profile, [record, where it was there already]}, {'ended', reason,
+-- instant}, {'limit', now, fields and values…}, {'past'}, {'collision'} where something else stands at the user's or the
+-- session's address, or what header.lua returns.
 -- include: ends.lua
 -- include: lineage.lua
 -- include: profile.lua
@@ -20,6 +21,14 @@ if stored[1] and stored[1] ~= userId then
   return { 'collision' }
 end
 if stored[4] then
+  local standing = unpackClock(stored[4])
+  if not standing then
+    return { 'collision' }
+  end
+  local expired = expiryOf(standing)
+  if expired then
+    return { 'ended', expired, deadlineOf(standing) }
+  end
   return { 'created', stored[4], stored[2], stored[3], stored[5] }
 end
 local endedFor, endedAt = tombstoneOf(sid)
@@ -92,6 +101,8 @@ local function evictDownTo(candidates, max)
 end
 
 if (mostOfType and not evictDownTo(liveOfType, mostOfType)) or not evictDownTo(live, most) then
+  announce('limit-reached', userKey .. sid, nil, userId)
+  publish()
   local reply = { 'limit', now }
   for _, value in ipairs(redis.call('HGETALL', user)) do
     reply[#reply + 1] = value

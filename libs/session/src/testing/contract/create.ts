@@ -125,12 +125,15 @@ export function describeCreate(open: OpenStore): void {
       });
 
       it('is refused in the past, in seconds, and where it is no instant; nothing is written then', async () => {
-        const { store } = await open();
+        const bed = await open();
+        const { store } = bed;
         const seconds = Math.floor((store.now() + HOUR) / 1_000);
         const wrong = [store.now() - 1, 0, -5, seconds, NaN, Infinity, new Date(NaN), 'tomorrow', null, {}];
         for (const expiresAt of wrong as number[]) {
           await expectRefusal(store.create({ userId: 'ada', expiresAt }), 'invalid_argument');
         }
+        if (bed.exactTime)
+          await expectRefusal(store.create({ userId: 'ada', expiresAt: store.now() }), 'invalid_argument');
         expect(await store.getActiveSessions('ada')).toEqual([]);
         expect(await store.count()).toBe(0);
       });

@@ -91,6 +91,8 @@ export function describeRenew(open: OpenStore): void {
         expect(await scene.renew({ credentials: { [kind]: hash }, presented })).toMatchObject({ state: 'live' });
         expect(await scene.present(kind, lost)).toBe('unknown');
         expect(await scene.present(kind, hash)).toBe('kept');
+        // Only the latest secret to be replaced is remembered.
+        expect(await scene.renew({ credentials: { [kind]: anyHash() }, presented })).toEqual({ state: 'unknown' });
       });
 
       it(`${kind}: the secret just replaced may renew no more once the window is over`, async () => {

@@ -190,6 +190,15 @@ export function describeRotate(open: OpenStore): void {
           expect(summary(await known.present(kind, 0, undefined, {}))).toBe('repeated 1');
         });
 
+        it('a rotation by a client that does not say forgets no client', async () => {
+          const scene = await RotateScene.of(open);
+          const client = anyClient();
+          await scene.rotateTo(kind, 1, client);
+          await scene.rotateTo(kind, 2);
+          expect((await scene.lineage(kind))?.client?.equals(client)).toBe(true);
+          expect(await scene.present(kind, 1, undefined, { client: anyClient() })).toEqual({ state: 'theft' });
+        });
+
         it('the current token may come from another client, and the one that rotates is the one remembered', async () => {
           const scene = await RotateScene.of(open);
           const [first, second] = [anyClient(), anyClient()];

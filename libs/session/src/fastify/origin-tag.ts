@@ -1,0 +1,34 @@
+import type { Origin } from '../aliased/session-writer.js';
+
+/**
+ * Under which key a session carries where it came from: @fastify/session copies what the store gave key by key into an
+ * object of its own, so that nothing else tells which of two reads a save belongs to. It is written nowhere.
+ */
+export const ORIGIN = '$origin';
+
+/** What a request had read of the session. Invisible to JSON, and so to what is saved and to `isModified`. */
+export class OriginTag {
+  #origin: Origin | null;
+
+  constructor(origin: Origin | null) {
+    this.#origin = origin;
+  }
+
+  static of(session: object): OriginTag | null {
+    const tag: unknown = (session as Record<string, unknown>)[ORIGIN];
+    return tag instanceof OriginTag ? tag : null;
+  }
+
+  get origin(): Origin | null {
+    return this.#origin;
+  }
+
+  /** Null leaves what is known: the session ended, and must not be taken for a new one. */
+  follow(origin: Origin | null): void {
+    this.#origin = origin ?? this.#origin;
+  }
+
+  toJSON(): undefined {
+    return undefined;
+  }
+}

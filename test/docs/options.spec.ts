@@ -1,0 +1,96 @@
+import { type ZodType } from 'zod';
+import { parseDuration } from '../../libs/session/src/options/duration.js';
+import { optionsSchema } from '../../libs/session/src/options/options-schema.js';
+import { resolveSessionOptions } from '../../libs/session/src/options/resolve-options.js';
+import { plain, readDocument, tableUnder } from './support/markdown.js';
+
+const documented = new Map(
+  tableUnder(readDocument('README.md'), '## Options').map(([option = '', fallback = '']) => [
+    plain(option),
+    plain(fallback),
+  ]),
+);
+
+/** With the options that switch others on, so that those have their defaults. */
+const resolved = resolveSessionOptions({ jwt: { issuer: 'i', audience: 'a' }, nearCache: true }) as unknown as Record<
+  string,
+  unknown
+>;
+
+/** Where what is resolved is not what a user would write, or where a default is not a value. */
+const OTHERWISE: Record<string, unknown> = {
+  secrets: 'required with `redis`',
+  jwt: undefined,
+  'jwt.issuer': 'required with `jwt`',
+  'jwt.audience': 'required with `jwt`',
+  'jwt.keys': 'derived from `secrets`',
+  'security.idAlphabet': 'A-Za-z0-9',
+  'security.csrf': true,
+  nearCache: false,
+  'cookie.httpOnly': true,
+  'session.maxRecordBytes': 65_536,
+};
+
+describe('7.1.1: the options in the README', () => {
+  it('are all that there are', () => {
+    expect([...documented.keys()].sort()).toEqual(optionNames(optionsSchema).sort());
+  });
+
+  it.each([...documented.keys()])('%s has the documented default', (name) => {
+    const written = documented.get(name) ?? '';
+    const actual = name in OTHERWISE ? OTHERWISE[name] : valueAt(resolved, name);
+    expect(meaningOf(written, actual)).toEqual(actual ?? 'none');
+  });
+
+  it('include the two timeouts of the sample, which names them as well', () => {
+    expect([documented.get('session.idleTimeout'), documented.get('session.absoluteTimeout')]).toEqual([
+      '30 minutes',
+      '24 hours',
+    ]);
+    expect(readDocument('README.md')).toMatch(/`IDLE_TIMEOUT`, `ABSOLUTE_TIMEOUT`\s*\|[^|]*\|\s*`30m`, `24h`/);
+  });
+});
+
+/** The written default as a value of the kind of the actual one. */
+function meaningOf(written: string, actual: unknown): unknown {
+  if (actual === Infinity) return written === 'never' ? Infinity : written;
+  if (typeof actual === 'boolean') return written === 'true' || (written === 'false' ? false : written);
+  if (typeof actual === 'number')
+    return /^[\d,]+$/.test(written) ? Number(written.replaceAll(',', '')) : parseDuration(written);
+  return written;
+}
+
+function valueAt(values: Record<string, unknown>, name: string): unknown {
+  const value = name
+    .split('.')
+    .reduce<unknown>((from, key) => (from as Record<string, unknown> | undefined)?.[key], values);
+  return value === '' || value === null ? undefined : value;
+}
+
+interface Definition {
+  innerType?: ZodType;
+  in?: ZodType;
+  options?: ZodType[];
+}
+
+/** The names of all options, read from the schema that checks them. A group is none, unless it may be left out. */
+function optionNames(schema: ZodType, prefix = ''): string[] {
+  return Object.entries(shapeOf(schema) ?? {}).flatMap(([key, inner]) => {
+    const name = prefix + key;
+    const shape = shapeOf(inner);
+    if (!shape || name === 'jwt.refreshCookie' || name === 'security.csrf') return [name];
+    return [...(GROUPS_THAT_ARE_OPTIONS.has(name) ? [name] : []), ...optionNames(inner, `${name}.`)];
+  });
+}
+
+const GROUPS_THAT_ARE_OPTIONS = new Set(['jwt', 'nearCache']);
+
+function shapeOf(schema: ZodType): Record<string, ZodType> | undefined {
+  if ('shape' in schema) return schema.shape as Record<string, ZodType>;
+  const { innerType, in: input, options } = (schema as unknown as { def: Definition }).def;
+  for (const next of [innerType, input, ...(options ?? [])]) {
+    const shape = next && shapeOf(next);
+    if (shape) return shape;
+  }
+  return undefined;
+}
