@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import type { Redis } from 'ioredis';
-import { StoreUnavailableError } from 'nestjs-sessions';
+import { SESSION_OPTIONS, StoreUnavailableError, type ResolvedSessionOptions } from 'nestjs-sessions';
 import { type RateLimiterAbstract, RateLimiterMemory, RateLimiterRedis } from 'rate-limiter-flexible';
 import { ENVIRONMENT, type Environment } from '../config/environment.js';
 import { networkOf } from '../http/network.js';
-import { REDIS, withinTimeout } from '../redis/redis.js';
+import { REDIS, within } from '../redis/redis.js';
 import { TooManyFailures } from './too-many-failures.js';
 
 /** Failures that are answered as such; the next one in the same minute is refused. */
@@ -24,11 +24,15 @@ export class FailureLimiter {
   private readonly logger = new Logger(FailureLimiter.name);
   private readonly limiter: RateLimiterAbstract;
 
-  constructor(@Inject(REDIS) redis: Redis | null, @Inject(ENVIRONMENT) { keyPrefix }: Environment) {
-    const options = { points: FAILURES, duration: SECONDS, keyPrefix: `${keyPrefix}failures` };
+  constructor(
+    @Inject(REDIS) redis: Redis | null,
+    @Inject(ENVIRONMENT) { keyPrefix }: Environment,
+    @Inject(SESSION_OPTIONS) private readonly options: ResolvedSessionOptions,
+  ) {
+    const settings = { points: FAILURES, duration: SECONDS, keyPrefix: `${keyPrefix}failures` };
     this.limiter = redis
-      ? new RateLimiterRedis({ ...options, storeClient: redis, rejectIfRedisNotReady: true })
-      : new RateLimiterMemory(options);
+      ? new RateLimiterRedis({ ...settings, storeClient: redis, rejectIfRedisNotReady: true })
+      : new RateLimiterMemory(settings);
   }
 
   /**
@@ -51,7 +55,7 @@ export class FailureLimiter {
     failures: number,
     ask: () => Promise<{ consumedPoints: number; msBeforeNext: number } | null>,
   ): Promise<void> {
-    const state = await withinTimeout(ask()).catch((error: unknown) => {
+    const state = await within(this.options.commandTimeout, ask()).catch((error: unknown) => {
       this.logger.warn('Failed sign-ins cannot be counted now');
       throw new StoreUnavailableError(undefined, { cause: error });
     });

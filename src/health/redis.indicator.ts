@@ -1,13 +1,15 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { type HealthIndicatorResult, HealthIndicatorService } from '@nestjs/terminus';
 import type { Redis } from 'ioredis';
-import { REDIS, withinTimeout } from '../redis/redis.js';
+import { SESSION_OPTIONS, type ResolvedSessionOptions } from 'nestjs-sessions';
+import { REDIS, within } from '../redis/redis.js';
 
 @Injectable()
 export class RedisIndicator {
   constructor(
     private readonly indicators: HealthIndicatorService,
     @Inject(REDIS) private readonly redis: Redis | null,
+    @Inject(SESSION_OPTIONS) private readonly options: ResolvedSessionOptions,
   ) {}
 
   get isUsed(): boolean {
@@ -18,7 +20,7 @@ export class RedisIndicator {
   async check(): Promise<HealthIndicatorResult> {
     const indicator = this.indicators.check('redis');
     try {
-      if (this.redis) await withinTimeout(this.redis.ping());
+      if (this.redis) await within(this.options.commandTimeout, this.redis.ping());
       return indicator.up();
     } catch {
       return indicator.down();

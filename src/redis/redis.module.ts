@@ -1,21 +1,22 @@
 import { Global, Inject, Logger, Module, type OnApplicationShutdown } from '@nestjs/common';
 import { Redis } from 'ioredis';
+import { SESSION_OPTIONS, type ResolvedSessionOptions } from 'nestjs-sessions';
 import { ENVIRONMENT, type Environment } from '../config/environment.js';
-import { COMMAND_TIMEOUT, REDIS } from './redis.js';
+import { REDIS } from './redis.js';
 
 const logger = new Logger('Redis');
 
 /**
  * The application's own client, for what is not the library's: counting failed sign-ins, and the health check. It
- * fails at once while Redis is down instead of queueing. Null on the embedded store.
+ * fails at once while Redis is down instead of queueing, and waits no longer than the library. Null on the embedded store.
  */
-async function connect({ redisUrl }: Environment): Promise<Redis | null> {
+async function connect({ redisUrl }: Environment, { commandTimeout }: ResolvedSessionOptions): Promise<Redis | null> {
   if (redisUrl === undefined) return null;
   const redis = new Redis(redisUrl, {
     lazyConnect: true,
     enableOfflineQueue: false,
     maxRetriesPerRequest: 1,
-    commandTimeout: COMMAND_TIMEOUT,
+    commandTimeout,
     connectTimeout: 2_000,
     retryStrategy: (attempt) => Math.min(50 * attempt, 500),
   });
@@ -35,7 +36,7 @@ async function connect({ redisUrl }: Environment): Promise<Redis | null> {
 
 @Global()
 @Module({
-  providers: [{ provide: REDIS, inject: [ENVIRONMENT], useFactory: connect }],
+  providers: [{ provide: REDIS, inject: [ENVIRONMENT, SESSION_OPTIONS], useFactory: connect }],
   exports: [REDIS],
 })
 export class RedisModule implements OnApplicationShutdown {

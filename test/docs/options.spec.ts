@@ -73,17 +73,20 @@ interface Definition {
   options?: ZodType[];
 }
 
-/** The names of all options, read from the schema that checks them. A group is none, unless it may be left out. */
+/** Documented as one: their parts stand beside their types. */
+const UNDIVIDED = new Set(['jwt.refreshCookie', 'security.csrf', 'expressSession']);
+/** Groups that are options themselves. */
+const ALSO_OPTIONS = new Set(['jwt', 'nearCache']);
+
+/** The names of all options, read from the schema that checks them. */
 function optionNames(schema: ZodType, prefix = ''): string[] {
   return Object.entries(shapeOf(schema) ?? {}).flatMap(([key, inner]) => {
     const name = prefix + key;
     const shape = shapeOf(inner);
-    if (!shape || name === 'jwt.refreshCookie' || name === 'security.csrf') return [name];
-    return [...(GROUPS_THAT_ARE_OPTIONS.has(name) ? [name] : []), ...optionNames(inner, `${name}.`)];
+    if (!shape || UNDIVIDED.has(name)) return [name];
+    return [...(ALSO_OPTIONS.has(name) ? [name] : []), ...optionNames(inner, `${name}.`)];
   });
 }
-
-const GROUPS_THAT_ARE_OPTIONS = new Set(['jwt', 'nearCache']);
 
 function shapeOf(schema: ZodType): Record<string, ZodType> | undefined {
   if ('shape' in schema) return schema.shape as Record<string, ZodType>;

@@ -12,7 +12,9 @@ export {
   type SessionErrorCode,
 } from './model/errors.js';
 export type {
+  HijackSignal,
   HijackSuspectedEvent,
+  ImpersonationStartedEvent,
   LimitReachedEvent,
   NewDeviceEvent,
   ReuseDetectedEvent,
@@ -26,8 +28,10 @@ export type {
   SessionEventType,
   SessionRefreshedEvent,
   SessionRenewedEvent,
+  SignalAction,
   UseAfterEndEvent,
 } from './model/events.js';
+export type { IpPrivacy } from './model/ip.js';
 export { LIMIT_POLICIES, type LimitPolicy, type SessionLimit } from './model/limit.js';
 export type { CredentialKind, Lineage, Lineages, Presented, RotationRule } from './model/lineage.js';
 export { generateSecureSessionId, type SecureIdOptions } from './model/secure-id.js';
@@ -84,6 +88,7 @@ export type {
   JwtKeyMaterial,
   JwtKeyOptions,
   JwtOptions,
+  LocatedIp,
   MaxSessionsPerUser,
   NearCacheOptions,
   RememberMeOptions,
@@ -93,7 +98,7 @@ export type {
   SessionLifetimeOptions,
   SessionModuleOptions,
   SessionOptionsFactory,
-  SignalAction,
+  SessionPreset,
 } from './options/session-module-options.js';
 export type { ResolvedStoreOptions, SessionStoreOptions } from './options/store-options.js';
 export { SESSION_OPTIONS } from './options/tokens.js';

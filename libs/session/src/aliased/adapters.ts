@@ -25,7 +25,9 @@ export function adaptersOf(options: AliasedStoreOptions): {
 } {
   const { client, store: given, aliases: givenAliases, redis, ...rest } = options;
   if ((client === undefined) === (given === undefined)) {
-    throw new ConfigurationError('client, store: give one of them: an ioredis client, or a session store such as new MemorySessionStore().');
+    throw new ConfigurationError(
+      'client, store: give one of them: an ioredis client, or a session store such as new MemorySessionStore().',
+    );
   }
   const store = given ?? new RedisSessionStore(ioredisOf(client), redis);
   const aliases = givenAliases ?? store.aliases();
@@ -41,5 +43,7 @@ function ioredisOf(client: unknown): Redis | Cluster {
   if (typeof client === 'object' && client !== null && typeof (client as Partial<Redis>).callBuffer === 'function') {
     return client as Redis | Cluster;
   }
-  throw new ConfigurationError('client: must be a client of the package ioredis. For others extend SessionStore and SessionAliases.');
+  throw new ConfigurationError(
+    'client: must be a client of the package ioredis. For others extend SessionStore and SessionAliases.',
+  );
 }

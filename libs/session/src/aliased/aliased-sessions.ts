@@ -5,7 +5,14 @@ import type { ForeignSession, ResolvedAliasedSessionOptions } from '../options/a
 import type { LegacySessions } from '../ports/legacy-sessions.js';
 import type { SessionAliases } from '../ports/session-aliases.js';
 import type { LiveSession, SessionStore } from '../ports/session-store.js';
-import { changeBetween, ContentCodec, DamagedContent, isEmpty, remainingOf, type AliasedContent } from './session-content.js';
+import {
+  changeBetween,
+  ContentCodec,
+  DamagedContent,
+  isEmpty,
+  remainingOf,
+  type AliasedContent,
+} from './session-content.js';
 import { AliasedSessionWriter, type Origin } from './session-writer.js';
 import { lifetimeOf } from './session-rules.js';
 
@@ -86,7 +93,12 @@ export class AliasedSessions {
    * @throws {SessionTooLargeError}
    * @throws {SessionLimitError} at the limit under `reject`, for a session whose user has just become known.
    */
-  async save(foreignId: string, session: ForeignSession, origin: Origin | null, metadata?: SessionMetadata): Promise<Origin | null> {
+  async save(
+    foreignId: string,
+    session: ForeignSession,
+    origin: Origin | null,
+    metadata?: SessionMetadata,
+  ): Promise<Origin | null> {
     const digest = aliasDigest(foreignId);
     const lifetime = lifetimeOf(session, this.options);
     if (lifetime <= 0) {
@@ -94,11 +106,18 @@ export class AliasedSessions {
       return null;
     }
     const mine = await this.codec.of(session);
-    return this.writer.write({ foreignId, digest, session, mine, lifetime, origin, metadata });
+    // What was known of another id tells nothing of this one: a session that is regenerated may bring it along.
+    const known = origin?.digest === digest ? origin : null;
+    return this.writer.write({ foreignId, digest, session, mine, lifetime, origin: known, metadata });
   }
 
   /** Records an access. Takes over a session that another library left. @returns as `save`. */
-  async touch(foreignId: string, session: ForeignSession, origin: Origin | null, metadata?: SessionMetadata): Promise<Origin | null> {
+  async touch(
+    foreignId: string,
+    session: ForeignSession,
+    origin: Origin | null,
+    metadata?: SessionMetadata,
+  ): Promise<Origin | null> {
     const { disableTouch, disableTTL, touchInterval } = this.options;
     if (disableTouch || disableTTL) return origin;
     const lifetime = lifetimeOf(session, this.options);
@@ -112,9 +131,17 @@ export class AliasedSessions {
     }
     const since = performance.now() - origin.accessedAt;
     const isUnchanged = Math.abs(lifetime - origin.idleTimeout) <= 1_000;
-    if (isUnchanged && since < Math.max(origin.isRecorded ? JUST_RECORDED : 0, Math.min(touchInterval, lifetime / 10))) return origin;
+    if (isUnchanged && since < Math.max(origin.isRecorded ? JUST_RECORDED : 0, Math.min(touchInterval, lifetime / 10)))
+      return origin;
     const isTouched = await this.record(digest, origin.sessionId, lifetime, isUnchanged ? undefined : lifetime);
-    return isTouched ? { ...origin, idleTimeout: isUnchanged ? origin.idleTimeout : lifetime, accessedAt: performance.now(), isRecorded: true } : null;
+    return isTouched
+      ? {
+          ...origin,
+          idleTimeout: isUnchanged ? origin.idleTimeout : lifetime,
+          accessedAt: performance.now(),
+          isRecorded: true,
+        }
+      : null;
   }
 
   /** Whether a session has anything but its cookie's end that `origin` has not. Asks nobody. */
@@ -198,7 +225,15 @@ export class AliasedSessions {
     return {
       // Its own end is the key's: connect-redis does not write the cookie's when it touches.
       session: await this.codec.toSession(content, left.lifetime ?? Number.NaN),
-      origin: { digest, sessionId: null, userId: '', content, idleTimeout: 0, accessedAt: performance.now(), isRecorded: false },
+      origin: {
+        digest,
+        sessionId: null,
+        userId: '',
+        content,
+        idleTimeout: 0,
+        accessedAt: performance.now(),
+        isRecorded: false,
+      },
     };
   }
 
@@ -223,7 +258,12 @@ export class AliasedSessions {
   }
 
   /** Moves the deadline of the session, wherever it is by now, and of its alias. */
-  private async record(digest: string, sessionId: string, lifetime: number, idleTimeout: number | undefined): Promise<boolean> {
+  private async record(
+    digest: string,
+    sessionId: string,
+    lifetime: number,
+    idleTimeout: number | undefined,
+  ): Promise<boolean> {
     let target = sessionId;
     for (let hop = 0; hop < HOPS; hop += 1) {
       const [isTouched, alias] = await Promise.all([

@@ -1,7 +1,14 @@
 import { SessionConflictError } from '../model/errors.js';
 import type { SessionData } from '../model/session.js';
 import type { SessionStore } from '../ports/session-store.js';
-import { changed, DamagedContent, isEmpty, type AliasedContent, type ContentChange, type ContentCodec } from './session-content.js';
+import {
+  changed,
+  DamagedContent,
+  isEmpty,
+  type AliasedContent,
+  type ContentChange,
+  type ContentCodec,
+} from './session-content.js';
 
 /** How often a serialized session that others write meanwhile is read again. */
 const ATTEMPTS = 16;
@@ -23,7 +30,9 @@ export class ContentWriter {
   async write(sessionId: string, what: AliasedContent | ContentChange): Promise<boolean> {
     if ('fields' in what) {
       const data = await this.codec.toData(what);
-      return (await this.store.update(sessionId, (current) => ({ data: { ...nothingOf(current.data), ...data } }))) !== null;
+      return (
+        (await this.store.update(sessionId, (current) => ({ data: { ...nothingOf(current.data), ...data } }))) !== null
+      );
     }
     if (isEmpty(what)) return true;
     return this.codec.isPlain ? this.merge(sessionId, what) : this.mergeText(sessionId, what);

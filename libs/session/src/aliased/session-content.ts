@@ -45,7 +45,10 @@ export class ContentCodec {
     try {
       text = (this.serializer ?? JSON).stringify(plain);
     } catch (error) {
-      throw new InvalidArgumentError('session', `cannot be serialized: ${error instanceof Error ? error.message : String(error)}`);
+      throw new InvalidArgumentError(
+        'session',
+        `cannot be serialized: ${error instanceof Error ? error.message : String(error)}`,
+      );
     }
     const content = await this.fromText(text);
     if (content instanceof DamagedContent) throw new InvalidArgumentError('session', content.detail);
@@ -67,13 +70,15 @@ export class ContentCodec {
     } catch {
       return new DamagedContent('the session cannot be parsed');
     }
-    if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) return new DamagedContent('the session is not an object');
+    if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed))
+      return new DamagedContent('the session is not an object');
     return { fields: parsed as Record<string, unknown>, text: this.serializer ? text : null };
   }
 
   /** The session to hand out, with the end that its cookie has by what the store says. A copy at every call. */
   async toSession(content: AliasedContent, remaining: number): Promise<ForeignSession> {
-    const copy = content.text === null ? { fields: structuredClone(content.fields) } : await this.fromText(content.text);
+    const copy =
+      content.text === null ? { fields: structuredClone(content.fields) } : await this.fromText(content.text);
     const session: ForeignSession = copy instanceof DamagedContent ? {} : { ...copy.fields };
     const { cookie } = session;
     if (typeof cookie !== 'object' || cookie === null || !hasEnd(cookie)) return session;

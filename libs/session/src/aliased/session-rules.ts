@@ -13,7 +13,10 @@ import type {
  *
  * @throws {InvalidArgumentError}
  */
-export function lifetimeOf(session: ForeignSession, options: Pick<ResolvedAliasedSessionOptions, 'ttl' | 'disableTTL'>): number {
+export function lifetimeOf(
+  session: ForeignSession,
+  options: Pick<ResolvedAliasedSessionOptions, 'ttl' | 'disableTTL'>,
+): number {
   const { ttl } = options;
   const expires = session.cookie?.expires;
   let lifetime: number;
@@ -31,11 +34,15 @@ export function lifetimeOf(session: ForeignSession, options: Pick<ResolvedAliase
 }
 
 /** The user of a session in the form in which it is kept, or null while there is none. */
-export function ownerOf(session: ForeignSession, userOf: AliasedSessionOptions['userOf']): (SessionOwner & { id: string }) | null {
+export function ownerOf(
+  session: ForeignSession,
+  userOf: AliasedSessionOptions['userOf'],
+): (SessionOwner & { id: string }) | null {
   const found = userOf ? userOf(session) : defaultOwner(session);
   if (found === null || found === undefined || found === '') return null;
   const owner = typeof found === 'object' ? found : { id: found };
-  if (!isUserId(owner.id)) throw new InvalidArgumentError('userOf', 'must return a user id, { id, email, roles }, or nothing');
+  if (!isUserId(owner.id))
+    throw new InvalidArgumentError('userOf', 'must return a user id, { id, email, roles }, or nothing');
   return { ...owner, id: String(owner.id) };
 }
 

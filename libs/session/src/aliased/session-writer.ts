@@ -2,11 +2,23 @@ import { anonymousUserId, nextSid } from '../model/alias.js';
 import { AuthenticationError, SessionConflictError } from '../model/errors.js';
 import { HARD_SESSION_LIMIT, type SessionLimit } from '../model/limit.js';
 import type { NewSession, Session, SessionMetadata } from '../model/session.js';
-import type { ForeignSession, ResolvedAliasedSessionOptions, SessionOwner } from '../options/aliased-session-options.js';
+import type {
+  ForeignSession,
+  ResolvedAliasedSessionOptions,
+  SessionOwner,
+} from '../options/aliased-session-options.js';
 import type { LegacySessions } from '../ports/legacy-sessions.js';
 import type { AliasState, SessionAliases } from '../ports/session-aliases.js';
 import type { SessionStore } from '../ports/session-store.js';
-import { changed, changeBetween, DamagedContent, isEmpty, type AliasedContent, type ContentChange, type ContentCodec } from './session-content.js';
+import {
+  changed,
+  changeBetween,
+  DamagedContent,
+  isEmpty,
+  type AliasedContent,
+  type ContentChange,
+  type ContentCodec,
+} from './session-content.js';
 import { ContentWriter } from './content-writer.js';
 import { ownerOf } from './session-rules.js';
 
@@ -82,7 +94,15 @@ export class AliasedSessionWriter {
       const kept = target === null ? await this.begin(request) : await this.goOn(target, request);
       if (kept) {
         const { id, userId, idleTimeout } = kept;
-        return { digest, sessionId: id, userId, content: mine, idleTimeout, accessedAt: performance.now(), isRecorded: true };
+        return {
+          digest,
+          sessionId: id,
+          userId,
+          content: mine,
+          idleTimeout,
+          accessedAt: performance.now(),
+          isRecorded: true,
+        };
       }
       const named = await this.named(request);
       // The alias still names what is gone: it has ended.
@@ -105,7 +125,10 @@ export class AliasedSessionWriter {
     const { foreignId, mine } = request;
     const owner = this.ownerOf(request);
     const limit = request.origin ? NO_LIMIT : undefined;
-    const [made] = await Promise.all([this.make(request, { owner, content: mine, from: null, limit }), this.tools.legacy?.remove(foreignId)]);
+    const [made] = await Promise.all([
+      this.make(request, { owner, content: mine, from: null, limit }),
+      this.tools.legacy?.remove(foreignId),
+    ]);
     if (!made || !(await this.repoint(request, null, made))) return null;
     return this.settled(made, request, mine);
   }
@@ -130,8 +153,11 @@ export class AliasedSessionWriter {
       this.store.touch(target, isUnchanged ? {} : { idleTimeout: lifetime }),
       this.aliases.keep(digest, target, this.aliasLifetime(request)),
     ]);
-    const isNamed = alias.state === 'absent' ? await this.repoint(request, null, { id: target }) : isNaming(alias, target);
-    return isTouched && isNamed ? { id: target, userId: current.userId, idleTimeout: isUnchanged ? origin.idleTimeout : lifetime } : null;
+    const isNamed =
+      alias.state === 'absent' ? await this.repoint(request, null, { id: target }) : isNaming(alias, target);
+    return isTouched && isNamed
+      ? { id: target, userId: current.userId, idleTimeout: isUnchanged ? origin.idleTimeout : lifetime }
+      : null;
   }
 
   private async move(target: string, owner: Owner | null, request: WriteRequest): Promise<Kept | null> {
@@ -151,7 +177,10 @@ export class AliasedSessionWriter {
   private async catchUp(copied: Session, to: string): Promise<void> {
     const after = await this.store.read(copied.id);
     if (after.state !== 'live') return;
-    const [base, late] = await Promise.all([this.tools.codec.fromData(copied.data), this.tools.codec.fromData(after.session.data)]);
+    const [base, late] = await Promise.all([
+      this.tools.codec.fromData(copied.data),
+      this.tools.codec.fromData(after.session.data),
+    ]);
     if (base instanceof DamagedContent || late instanceof DamagedContent) return;
     const change = changeBetween(base, late);
     if (!isEmpty(change)) await this.contents.write(to, change);
@@ -160,7 +189,12 @@ export class AliasedSessionWriter {
   /** The session under its next id, or null where that one has ended. Points nothing at it. */
   private async make(
     { digest, lifetime, metadata }: WriteRequest,
-    { owner, content, from, limit }: { owner: Owner | null; content: AliasedContent; from: string | null; limit?: SessionLimit | undefined },
+    {
+      owner,
+      content,
+      from,
+      limit,
+    }: { owner: Owner | null; content: AliasedContent; from: string | null; limit?: SessionLimit | undefined },
   ): Promise<Session | null> {
     const input: NewSession = {
       userId: userIdOf(owner, digest),
@@ -194,7 +228,10 @@ export class AliasedSessionWriter {
   /** A session that stood already, since a step is repeated, has other content than it was to be made with. */
   private async settled(made: Session, request: WriteRequest, content: AliasedContent): Promise<Kept | null> {
     const stands = await this.tools.codec.fromData(made.data);
-    const isAsMade = !(stands instanceof DamagedContent) && isEmpty(changeBetween(stands, content)) && isEmpty(changeBetween(content, stands));
+    const isAsMade =
+      !(stands instanceof DamagedContent) &&
+      isEmpty(changeBetween(stands, content)) &&
+      isEmpty(changeBetween(content, stands));
     if (isAsMade || (await this.contents.write(made.id, this.changeOf(request) ?? content))) return made;
     return null;
   }

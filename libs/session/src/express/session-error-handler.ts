@@ -8,14 +8,20 @@ import { SessionError } from '../model/errors.js';
  * response is under way. Mount it after the routes.
  */
 export function sessionErrorHandler() {
-  return (error: unknown, _request: IncomingMessage, response: ServerResponse, next: (error?: unknown) => void): void => {
+  return (
+    error: unknown,
+    _request: IncomingMessage,
+    response: ServerResponse,
+    next: (error?: unknown) => void,
+  ): void => {
     if (!(error instanceof SessionError) || response.headersSent) {
       next(error);
       return;
     }
     const { statusCode, code, expose } = error;
     const words = STATUS_CODES[statusCode] ?? 'Error';
-    const message = statusCode === 503 ? 'Sessions cannot be checked at the moment. Try again.' : expose ? error.message : words;
+    const message =
+      statusCode === 503 ? 'Sessions cannot be checked at the moment. Try again.' : expose ? error.message : words;
     response.statusCode = statusCode;
     if (statusCode === 503) response.setHeader('Retry-After', '1');
     response.setHeader('Cache-Control', 'no-store');

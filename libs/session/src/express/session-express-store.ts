@@ -163,7 +163,12 @@ export class SessionExpressStore extends session.Store {
 
   private async recordAccess(sid: string, session: SessionData): Promise<void> {
     assertSession(session);
-    const touched = await this.kept.touch(sid, contentOf(session), this.origins.of(session), clientOf(requestOf(session)));
+    const touched = await this.kept.touch(
+      sid,
+      contentOf(session),
+      this.origins.of(session),
+      clientOf(requestOf(session)),
+    );
     this.origins.set(session, touched);
   }
 

@@ -8,24 +8,15 @@ export const ORIGIN = '$origin';
 
 /** What a request had read of the session. Invisible to JSON, and so to what is saved and to `isModified`. */
 export class OriginTag {
-  #origin: Origin | null;
+  readonly #origin: Origin;
 
-  constructor(origin: Origin | null) {
+  constructor(origin: Origin) {
     this.#origin = origin;
   }
 
-  static of(session: object): OriginTag | null {
+  static originOf(session: object): Origin | null {
     const tag: unknown = (session as Record<string, unknown>)[ORIGIN];
-    return tag instanceof OriginTag ? tag : null;
-  }
-
-  get origin(): Origin | null {
-    return this.#origin;
-  }
-
-  /** Null leaves what is known: the session ended, and must not be taken for a new one. */
-  follow(origin: Origin | null): void {
-    this.#origin = origin ?? this.#origin;
+    return tag instanceof OriginTag ? tag.#origin : null;
   }
 
   toJSON(): undefined {

@@ -48,7 +48,10 @@ export class SessionFastifyStore extends EventEmitter {
   }
 
   /** The session, or undefined. Records no access. */
-  get<T extends object = ForeignSession>(sessionId: string, callback?: Callback<T | undefined>): Promise<T | undefined> {
+  get<T extends object = ForeignSession>(
+    sessionId: string,
+    callback?: Callback<T | undefined>,
+  ): Promise<T | undefined> {
     return answer(this.find(sessionId) as Promise<T | undefined>, callback);
   }
 
@@ -73,11 +76,9 @@ export class SessionFastifyStore extends EventEmitter {
   private async save(sessionId: string, session: object): Promise<void> {
     if (typeof session !== 'object' || session === null) throw new InvalidArgumentError('session', 'must be an object');
     const replaced = replacedBy(session, sessionId);
-    const tag = OriginTag.of(session);
     const { [ORIGIN]: _tag, ...content } = session as ForeignSession;
-    const origin = await this.kept.save(sessionId, content, tag?.origin ?? null, clientOf(requestOf(session)));
-    if (tag) tag.follow(origin);
-    else if (origin) Object.assign(session, { [ORIGIN]: new OriginTag(origin) });
+    const origin = await this.kept.save(sessionId, content, OriginTag.originOf(session), clientOf(requestOf(session)));
+    if (origin) Object.assign(session, { [ORIGIN]: new OriginTag(origin) });
     if (replaced !== null) await this.kept.end(replaced);
   }
 }

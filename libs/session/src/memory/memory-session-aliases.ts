@@ -44,7 +44,8 @@ export class MemorySessionAliases extends SessionAliases {
 
   async keep(digest: string, sessionId: string, lifetime: number): Promise<AliasState> {
     const found = this.look(digest);
-    if (found.state === 'session' && found.sessionId === sessionId) this.write(digest, { sessionId, ended: false }, lifetime);
+    if (found.state === 'session' && found.sessionId === sessionId)
+      this.write(digest, { sessionId, ended: false }, lifetime);
     return found;
   }
 
@@ -54,7 +55,9 @@ export class MemorySessionAliases extends SessionAliases {
     return found;
   }
 
-  async *list({ batch = BATCH }: { batch?: number } = {}): AsyncIterable<readonly { digest: string; sessionId: string }[]> {
+  async *list({ batch = BATCH }: { batch?: number } = {}): AsyncIterable<
+    readonly { digest: string; sessionId: string }[]
+  > {
     const digests = [...this.aliases.keys()];
     for (let first = 0; first < digests.length; first += batch) {
       yield digests.slice(first, first + batch).flatMap((digest) => {

@@ -12,7 +12,7 @@ import {
   userKeyOf,
   userKeyOfSession,
 } from '../model/ids.js';
-import { makeRoom } from '../model/limit.js';
+import { makeRoom, reachedLimit } from '../model/limit.js';
 import { judge, newLineage, redrawn, rotated, type CredentialKind, type Lineage } from '../model/lineage.js';
 import {
   absoluteEnd,
@@ -152,22 +152,23 @@ export class MemorySessionStore extends SessionStore {
     const isReplaced = ([sid, stored]: [string, StoredSession]): boolean =>
       userKey + sid === options.replaces || (deviceHash !== null && stored.deviceHash?.equals(deviceHash) === true);
     const replaced = [...user.sessions].filter(isReplaced);
-    const staying = [...user.sessions].filter((entry) => !isReplaced(entry));
+    // Sessions in which an administrator acts as the user neither count nor make way.
+    const staying = [...user.sessions].filter((entry) => !isReplaced(entry) && !isImpersonated(entry[1]));
     const deviceType = record.deviceType ?? 'unknown';
-    const evicted = makeRoom(
-      staying.map(([sid, stored]) => ({
-        sid,
-        createdAt: stored.clock.createdAt,
-        lastAccess: stored.clock.lastAccess,
-        deviceType: decoded(stored)?.deviceType ?? 'unknown',
-      })),
-      deviceType,
-      limit,
-    );
+    const candidates = staying.map(([sid, stored]) => ({
+      sid,
+      createdAt: stored.clock.createdAt,
+      lastAccess: stored.clock.lastAccess,
+      deviceType: decoded(stored)?.deviceType ?? 'unknown',
+    }));
+    const evicted = record.actor ? [] : makeRoom(candidates, deviceType, limit);
     if (evicted === 'reject') {
       this.announce('limit-reached', { userKey, sid: sidOf(id), userId, at: now });
-      throw new SessionLimitError(limit.max, sorted(this.liveSessions(userKey, user, now)));
+      const sessions = sorted(this.liveSessions(userKey, user, now));
+      throw new SessionLimitError(reachedLimit(limit, sessions), sessions);
     }
+    const elsewhere = replaced.length > 0 || record.actor ? [] : staying.map(([, stored]) => stored);
+    const isNew = isNewDevice(elsewhere, deviceHash, options.client ?? null);
 
     this.users.set(userKey, user);
     const { cookie, refresh } = options.credentials ?? {};
@@ -180,6 +181,7 @@ export class MemorySessionStore extends SessionStore {
       refresh: refresh ? copied(newLineage(refresh, now, options.client)) : null,
     });
     this.announce('created', { userKey, sid: sidOf(id), userId, at: now });
+    if (isNew) this.announce('new-device', { userKey, sid: sidOf(id), userId, at: now });
     for (const [sid] of replaced) this.end(userKey, user, sid, 'replaced', now);
     for (const sid of evicted) this.end(userKey, user, sid, 'evicted', now);
     return (this.look(id, now) as LiveSession).session as Session<T>;
@@ -496,7 +498,7 @@ export class MemorySessionStore extends SessionStore {
 
 type PlainEventType = Extract<
   SessionEventType,
-  'created' | 'changed' | 'renewed' | 'refreshed' | 'reuse-detected' | 'rotation-lost' | 'limit-reached'
+  'created' | 'changed' | 'renewed' | 'refreshed' | 'reuse-detected' | 'rotation-lost' | 'limit-reached' | 'new-device'
 >;
 
 function newUser(userId: string): StoredUser {
@@ -517,6 +519,18 @@ function newRevision(): string {
 function decoded(stored: StoredSession): SessionRecord | null {
   const record = decodeRecord(stored.record);
   return record instanceof DamagedRecord ? null : record;
+}
+
+function isImpersonated(stored: StoredSession): boolean {
+  return decoded(stored)?.actor !== undefined;
+}
+
+/** Whether a sign-in is on none of the devices of the user's other sessions: told by the device, or else by the client. */
+function isNewDevice(others: readonly StoredSession[], deviceHash: Buffer | null, client: Buffer | null): boolean {
+  // Sessions on the same device are not among the others: they are replaced.
+  if (deviceHash !== null) return others.length > 0;
+  const clients = others.flatMap(({ cookie, refresh }) => [cookie?.client, refresh?.client]).filter((known) => known);
+  return client !== null && clients.length > 0 && !clients.some((known) => known?.equals(client));
 }
 
 function sorted(sessions: Session[]): Session[] {

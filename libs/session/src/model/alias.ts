@@ -15,7 +15,12 @@ const ANONYMOUS = 'anonymous:';
  * @throws {InvalidArgumentError} unless the id is a well-formed string of 1 to 1,024 characters.
  */
 export function aliasDigest(foreignId: unknown): string {
-  if (typeof foreignId !== 'string' || foreignId === '' || foreignId.length > MAX_FOREIGN_ID_LENGTH || !isWellFormed(foreignId)) {
+  if (
+    typeof foreignId !== 'string' ||
+    foreignId === '' ||
+    foreignId.length > MAX_FOREIGN_ID_LENGTH ||
+    !isWellFormed(foreignId)
+  ) {
     throw new InvalidArgumentError('sid', `must be a well-formed string of 1 to ${MAX_FOREIGN_ID_LENGTH} characters`);
   }
   return hash('sha256', foreignId, 'base64url');

@@ -55,11 +55,17 @@ export interface SessionDamagedEvent extends EventBase {
   readonly detail: string;
 }
 
+/** What may look wrong with the client of a session. */
+export type HijackSignal = 'fingerprint' | 'ip';
+
+/** What happens when a session turns up where it should not, from the mildest to the gravest. */
+export type SignalAction = 'off' | 'log' | 'step-up' | 'reject' | 'end';
+
 /** Something looked like a stolen session; which signals, and what was done. */
 export interface HijackSuspectedEvent extends EventBase {
   readonly type: 'hijack-suspected';
-  readonly signals: readonly string[];
-  readonly action: string;
+  readonly signals: readonly HijackSignal[];
+  readonly action: Exclude<SignalAction, 'off'>;
 }
 
 /** A token of an ended session came back. */
@@ -68,10 +74,19 @@ export interface UseAfterEndEvent extends EventBase {
   readonly reason: EndReason;
 }
 
-/** The user signed in on a device that none of their other sessions is on. */
+/**
+ * The user signed in on a device that none of their other sessions is on: told by the device id, and where there is none by
+ * browser family, system and device kind. A user who had no other session causes none. The session says what device it is.
+ */
 export interface NewDeviceEvent extends EventBase {
   readonly type: 'new-device';
-  readonly deviceId: string;
+}
+
+/** An administrator began to act as the user of this session. */
+export interface ImpersonationStartedEvent extends EventBase {
+  readonly type: 'impersonation-started';
+  /** The administrator, and the session that the impersonation ends with. */
+  readonly actor: { readonly userId: string; readonly sessionId: string };
 }
 
 export type SessionEvent =
@@ -86,7 +101,8 @@ export type SessionEvent =
   | SessionDamagedEvent
   | HijackSuspectedEvent
   | UseAfterEndEvent
-  | NewDeviceEvent;
+  | NewDeviceEvent
+  | ImpersonationStartedEvent;
 
 export type SessionEventType = SessionEvent['type'];
 

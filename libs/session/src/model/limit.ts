@@ -1,4 +1,4 @@
-import type { DeviceType } from './session.js';
+import type { DeviceType, Session } from './session.js';
 
 /** What happens to a sign-in when the user has as many sessions as allowed. */
 export type LimitPolicy = 'evict-least-recent' | 'evict-oldest' | 'reject';
@@ -41,6 +41,11 @@ export function makeRoom(live: readonly LimitCandidate[], deviceType: DeviceType
   if (limit.maxOfType !== undefined && !evictDownTo(ofType, limit.maxOfType)) return 'reject';
   if (!evictDownTo(live, limit.max)) return 'reject';
   return [...evicted];
+}
+
+/** Which of the two limits a refused sign-in reached, given the user's live sessions. */
+export function reachedLimit({ max, maxOfType = max }: SessionLimit, live: readonly Pick<Session, 'actor'>[]): number {
+  return live.filter(({ actor }) => actor === undefined).length < max ? maxOfType : max;
 }
 
 function evictionOrder(policy: LimitPolicy): (a: LimitCandidate, b: LimitCandidate) => number {

@@ -27,6 +27,7 @@ import { SessionService } from '../services/session-service.js';
 import { SessionSweeper } from '../services/session-sweeper.js';
 import { SessionToucher } from '../services/session-toucher.js';
 import { TokenService } from '../services/token-service.js';
+import { expressSessionMount } from './express-session-mount.js';
 import { SessionAdapters } from './session-adapters.js';
 import { SessionLifecycle } from './session-lifecycle.js';
 import { RAW_SESSION_OPTIONS } from './tokens.js';
@@ -85,6 +86,7 @@ export const SESSION_PROVIDERS: Provider[] = [
   ...http,
   SessionSweeper,
   SessionLifecycle,
+  expressSessionMount,
   { provide: APP_FILTER, useClass: SessionExceptionFilter },
 ];
 

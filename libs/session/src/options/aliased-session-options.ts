@@ -106,7 +106,10 @@ export function resolveAliasedSessionOptions(options: AliasedSessionOptions, of 
   if (typeof ttl !== 'function' && !(Number.isFinite(ttl) && ttl > 0)) {
     refuse(`${of}ttl`, 'must be a number of seconds above 0, or a function that returns one');
   }
-  if (serializer !== undefined && (typeof serializer?.parse !== 'function' || typeof serializer.stringify !== 'function')) {
+  if (
+    serializer !== undefined &&
+    (typeof serializer?.parse !== 'function' || typeof serializer.stringify !== 'function')
+  ) {
     refuse(`${of}serializer`, 'must be an object with stringify and parse');
   }
   if (!Number.isSafeInteger(scanCount) || scanCount < 1) refuse(`${of}scanCount`, 'must be a whole number above 0');

@@ -1,7 +1,10 @@
 import { KeyObject } from 'node:crypto';
 import { z } from 'zod';
+import { IP_PRIVACY } from '../model/ip.js';
 import { HARD_SESSION_LIMIT, LIMIT_POLICIES } from '../model/limit.js';
+import { DEVICE_TYPES } from '../model/session.js';
 import { notADuration, parseDuration } from './duration.js';
+import { expressSessionSchema } from './express-session-options.js';
 import { isClusterOption, isRedisClient, type RedisOption } from './redis-option.js';
 
 const MINUTE = 60_000;
@@ -80,7 +83,13 @@ const session = z.strictObject({
       error: `must be a whole number from 1 to ${HARD_SESSION_LIMIT}, or a function that returns one`,
     })
     .default(5),
+  maxSessionsPerDeviceType: z
+    .partialRecord(z.enum(DEVICE_TYPES), wholeNumber(1, HARD_SESSION_LIMIT), {
+      error: `must be an object of ${DEVICE_TYPES.join(', ')}, such as { mobile: 2 }`,
+    })
+    .optional(),
   onLimit: oneOf(LIMIT_POLICIES).default('evict-least-recent'),
+  freshness: duration(5 * MINUTE),
   maxRecordBytes: wholeNumber(1024, 16 * 1024 * 1024).default(64 * 1024),
 });
 
@@ -129,6 +138,7 @@ const signalAction = z
 const security = z.strictObject({
   useFingerprint: signalAction,
   bindToIP: signalAction,
+  ipPrivacy: oneOf(IP_PRIVACY).default('full'),
   idLength: wholeNumber(1, 256).default(32),
   idAlphabet: text.optional(),
   csrf: z
@@ -172,6 +182,7 @@ const nearCache = z
 
 /** The shape of the options with their defaults. What one option means for another is checked elsewhere. */
 export const optionsSchema = z.strictObject({
+  preset: oneOf(['aal1', 'aal2', 'aal3']).optional(),
   redis: redis.optional(),
   store: adapter(
     ['create', 'read', 'rotate', 'renew', 'touch', 'destroy', 'subscribe', 'ready', 'now'],
@@ -187,12 +198,16 @@ export const optionsSchema = z.strictObject({
   cookie: cookie.prefault({}),
   jwt: jwt.optional(),
   security: security.prefault({}),
+  device: z.strictObject({ cookie: flag.default(false) }).prefault({}),
   nearCache,
   sweeper: z.strictObject({ interval: timer(30_000) }).prefault({}),
   commandTimeout: timer(500),
   clockTolerance: duration(MINUTE),
+  expressSession: expressSessionSchema.optional(),
   resolveUser: callable().optional(),
   beforeStart: callable().optional(),
+  locate: callable().optional(),
+  mergeAnonymous: callable().optional(),
 });
 
 export type ParsedOptions = z.output<typeof optionsSchema>;

@@ -1,9 +1,11 @@
 import { ALPHANUMERIC, complaintAboutIdShape } from '../model/secure-id.js';
 import { resolveCookieOptions, resolveRefreshCookie } from './cookie-options.js';
+import { resolveExpressSession } from './express-session-options.js';
 import { resolveJwtKeys } from './jwt-keys.js';
 import { refuse } from './option-complaint.js';
 import type { ParsedOptions } from './options-schema.js';
 import { parseOptions } from './parse-options.js';
+import { withPreset } from './presets.js';
 import type { ResolvedLifetimeOptions, ResolvedSecurityOptions, ResolvedSessionOptions } from './resolved-options.js';
 import { deriveKeys } from './session-keys.js';
 import type { MaxSessionsPerUser, SessionModuleOptions } from './session-module-options.js';
@@ -18,12 +20,12 @@ const COOKIE_GRACE = 30_000;
  * @throws {ConfigurationError} for every option that is wrong or unknown, with the mend.
  */
 export function resolveSessionOptions(options: SessionModuleOptions = {}): ResolvedSessionOptions {
-  const parsed = parseOptions(options);
+  const parsed = parseOptions(withPreset(options));
   const session = resolveLifetime(parsed.session);
   const { maxSessionsPerUser, onLimit } = session;
   const keys = deriveKeys(options);
   const cookie = resolveCookieOptions(parsed.cookie);
-  const resolved: Omit<ResolvedSessionOptions, 'redis'> = freeze({
+  const resolved: Omit<ResolvedSessionOptions, 'redis' | 'expressSession'> = freeze({
     store: options.store,
     blacklist: options.blacklist,
     keys,
@@ -37,12 +39,15 @@ export function resolveSessionOptions(options: SessionModuleOptions = {}): Resol
       refreshCookie: resolveRefreshCookie(parsed.jwt.refreshCookie, cookie),
     },
     security: resolveSecurity(parsed.security),
+    device: parsed.device,
     nearCache: parsed.nearCache,
     sweeper: parsed.sweeper,
     commandTimeout: parsed.commandTimeout,
     clockTolerance: parsed.clockTolerance,
     resolveUser: options.resolveUser,
     beforeStart: options.beforeStart,
+    locate: options.locate,
+    mergeAnonymous: options.mergeAnonymous,
     adapter: resolveStoreOptions({
       idleTimeout: session.idleTimeout,
       absoluteTimeout: session.absoluteTimeout,
@@ -52,12 +57,12 @@ export function resolveSessionOptions(options: SessionModuleOptions = {}): Resol
       tenant: parsed.tenant,
     }),
   });
-  // Ioredis options are the user's object.
-  return Object.freeze({ ...resolved, redis: parsed.redis });
+  // Ioredis options and how express-session is to keep sessions are the user's objects.
+  return Object.freeze({ ...resolved, redis: parsed.redis, expressSession: resolveExpressSession(parsed.expressSession) });
 }
 
 function resolveLifetime(options: ParsedOptions['session']): ResolvedLifetimeOptions {
-  const { idleTimeout, absoluteTimeout, renewalInterval = Infinity, rememberMe, onLimit } = options;
+  const { idleTimeout, absoluteTimeout, renewalInterval = Infinity, rememberMe, onLimit, freshness } = options;
   const longestTouch = Math.max(1, Math.floor(idleTimeout / 10));
   if (options.touchInterval !== undefined && options.touchInterval > longestTouch) {
     refuse(
@@ -79,7 +84,9 @@ function resolveLifetime(options: ParsedOptions['session']): ResolvedLifetimeOpt
     rotationGrace: COOKIE_GRACE,
     rememberMe,
     maxSessionsPerUser: options.maxSessionsPerUser as MaxSessionsPerUser,
+    maxSessionsPerDeviceType: options.maxSessionsPerDeviceType,
     onLimit,
+    freshness,
   };
 }
 
@@ -89,6 +96,12 @@ function resolveSecurity(options: ParsedOptions['security']): ResolvedSecurityOp
     refuse(
       'security.idAlphabet',
       'may hold only letters, digits, "-", "_" and "~": other characters do not travel in a cookie or a header',
+    );
+  }
+  if (options.bindToIP !== 'off' && options.ipPrivacy === 'none') {
+    refuse(
+      'security.bindToIP',
+      'compares addresses, and security.ipPrivacy "none" keeps none; use "truncated", or leave one of them out',
     );
   }
   const complaint = complaintAboutIdShape(idLength, idAlphabet);

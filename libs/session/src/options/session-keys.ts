@@ -9,6 +9,7 @@ export const MINIMUM_SECRET_BYTES = 32;
 export interface SessionKeys {
   readonly credential: readonly KeyObject[];
   readonly fingerprint: readonly KeyObject[];
+  readonly device: readonly KeyObject[];
   readonly jwt: readonly KeyObject[];
   /** Whether they were drawn at this boot, and everything they signed dies with the process. */
   readonly ephemeral: boolean;
@@ -29,6 +30,7 @@ export function deriveKeys(options: Pick<SessionModuleOptions, 'secrets' | 'redi
   return Object.freeze({
     credential: Object.freeze(derive('credential')),
     fingerprint: Object.freeze(derive('fingerprint')),
+    device: Object.freeze(derive('device')),
     jwt: Object.freeze(derive('jwt')),
     ephemeral: options.secrets === undefined,
   });

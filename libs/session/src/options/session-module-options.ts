@@ -1,9 +1,12 @@
 import type { KeyObject } from 'node:crypto';
+import type { SignalAction } from '../model/events.js';
+import type { IpPrivacy } from '../model/ip.js';
 import type { LimitPolicy } from '../model/limit.js';
-import type { NewSession, Session } from '../model/session.js';
+import type { DeviceType, NewSession, Session, SessionData } from '../model/session.js';
 import type { SessionStore } from '../ports/session-store.js';
 import type { TokenBlacklist } from '../ports/token-blacklist.js';
 import type { Duration } from './duration.js';
+import type { ExpressSessionOptions } from './express-session-options.js';
 import type { RedisOption } from './redis-option.js';
 
 /** Most sessions of one user: a number, or how to find it for the one who signs in. */
@@ -29,8 +32,12 @@ export interface SessionLifetimeOptions {
   rememberMe?: RememberMeOptions;
   /** Most sessions of a user at a time, 1 to 1,000. Default 5. */
   maxSessionsPerUser?: MaxSessionsPerUser;
+  /** Most sessions of a user on devices of one type, such as `{ mobile: 2 }`. Default: no limit of their own. */
+  maxSessionsPerDeviceType?: Partial<Record<DeviceType, number>>;
   /** What a sign-in at the limit does. Default `evict-least-recent`. */
   onLimit?: LimitPolicy;
+  /** How long a proof of identity satisfies a `@RequireFresh()` that names no duration. Default 5 minutes. */
+  freshness?: Duration;
   /** Cap on what is stored of one session, bytes. Default 65,536. Stores of your own have their own. */
   maxRecordBytes?: number;
 }
@@ -93,14 +100,16 @@ export interface JwtOptions {
   };
 }
 
-/** What happens when a session turns up where it should not. */
-export type SignalAction = 'off' | 'log' | 'step-up' | 'reject' | 'end';
-
 export interface SecurityOptions {
   /** `true` is `reject`, `false` is `off`. Default `off`. */
   useFingerprint?: boolean | SignalAction;
   /** `true` is `reject`, `false` is `off`. IPv6 counts by its /64. Default `off`. */
   bindToIP?: boolean | SignalAction;
+  /**
+   * How much of a client's address is kept: `full`; `truncated` to /24 (IPv6: /48); `none`. Default `full`. Less than the
+   * whole is also all that `bindToIP` then compares.
+   */
+  ipPrivacy?: IpPrivacy;
   /** Characters of a token's secret. Default 32; under 128 bits refuses to boot (ASVS 5.0, 7.2.3). */
   idLength?: number;
   /** Characters a token's secret is drawn from: letters, digits, `-`, `_`, `~`. Default A-Za-z0-9. */
@@ -108,6 +117,16 @@ export interface SecurityOptions {
   /** Checks that unsafe requests with the cookie come from this site (ASVS 5.0, 3.5.1). Default true. */
   csrf?: boolean | { trustedOrigins: string[] };
 }
+
+/** Where an address is, as far as the application can tell. */
+export interface LocatedIp {
+  /** ISO 3166-1 alpha-2, such as `DE`. */
+  country?: string;
+  city?: string;
+}
+
+/** The defaults of an assurance level after NIST SP 800-63B-4; see `docs/presets.md`. */
+export type SessionPreset = 'aal1' | 'aal2' | 'aal3';
 
 export interface NearCacheOptions {
   /** Default 10,000. */
@@ -118,6 +137,8 @@ export interface NearCacheOptions {
 
 /** What users write. Everything has a default; wrong or unknown options stop the boot. */
 export interface SessionModuleOptions {
+  /** Sets the defaults of other options after NIST SP 800-63B-4. What is set beside it counts. Default: none. */
+  preset?: SessionPreset;
   /** Default: none, sessions are kept in this process. */
   redis?: RedisOption;
   /** A session store of your own. It is never closed by the module. */
@@ -138,6 +159,13 @@ export interface SessionModuleOptions {
   /** Default: none, access and refresh tokens are off. */
   jwt?: JwtOptions;
   security?: SecurityOptions;
+  device?: {
+    /**
+     * Gives browsers that name no device an id of their own, in a cookie that is set at sign-in and lasts 400 days. Default
+     * false.
+     */
+    cookie?: boolean;
+  };
   /** Default false. `true` takes the defaults. */
   nearCache?: boolean | NearCacheOptions;
   sweeper?: {
@@ -148,10 +176,22 @@ export interface SessionModuleOptions {
   commandTimeout?: Duration;
   /** How far clocks of token issuers may be off. Default 60 seconds. */
   clockTolerance?: Duration;
+  /** Mounts express-session, for applications and libraries that expect it. Default: none. */
+  expressSession?: ExpressSessionOptions;
   /** What `@CurrentUser()` gives. Default `{ id, email, roles }` of the session. */
   resolveUser?: (session: Session) => unknown;
   /** Called before a session starts. Vetoes by throwing, or by returning false (403 `session_vetoed`). */
   beforeStart?: (input: NewSession) => boolean | void | Promise<boolean | void>;
+  /**
+   * Tells where an address is, for `lastLocation`; `nestjs-sessions/maxmind` has one. A sign-in waits for it 250 ms at most
+   * and goes on without when it fails. Default: none.
+   */
+  locate?: (ip: string) => LocatedIp | null | undefined | Promise<LocatedIp | null | undefined>;
+  /**
+   * What of an anonymous session's data a user's session takes over when its holder signs in: returns the new session's
+   * data. Default: nothing is taken over.
+   */
+  mergeAnonymous?: (anonymous: SessionData, user: SessionData) => SessionData | Promise<SessionData>;
 }
 
 /** A class that makes the options: for `forRootAsync({ useClass })` and `({ useExisting })`. */

@@ -19,7 +19,10 @@ export class RedisLegacySessions extends LegacySessions {
     const key = this.prefix + foreignId;
     try {
       // Sent together: one round trip.
-      const [text, lifetime] = await this.connection.ask(async () => Promise.all([client.get(key), client.pttl(key)]), isWrongType);
+      const [text, lifetime] = await this.connection.ask(
+        async () => Promise.all([client.get(key), client.pttl(key)]),
+        isWrongType,
+      );
       return text === null ? null : { text, lifetime: lifetime >= 0 ? lifetime : null };
     } catch (error) {
       if (isWrongType(error)) return null;

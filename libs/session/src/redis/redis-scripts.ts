@@ -22,6 +22,8 @@ export interface CreateArguments {
   readonly record: string;
   readonly deviceId: string | undefined;
   readonly deviceType: DeviceType | undefined;
+  /** Whether the session counts towards the limits. */
+  readonly counts: boolean;
   readonly idleTimeout: number;
   readonly absoluteTimeout: number;
   readonly expiresAt: number | null;
@@ -54,6 +56,8 @@ export interface EndArguments {
 const SECRET_HASH_BYTES = 32;
 const CLIENT_BYTES = 8;
 const OPERATION_BYTES = 8;
+/** Added to the number of the device type. */
+const UNCOUNTED = 8;
 const KIND_NUMBER = { cookie: 1, refresh: 2 } as const;
 const POLICY = { 'evict-least-recent': 'recent', 'evict-oldest': 'oldest', reject: 'reject' } as const;
 
@@ -69,7 +73,7 @@ export class RedisScripts {
       args.sid,
       args.record,
       randomBytes(REVISION_BYTES),
-      DEVICE_TYPES.indexOf(args.deviceType ?? 'unknown'),
+      DEVICE_TYPES.indexOf(args.deviceType ?? 'unknown') + (args.counts ? 0 : UNCOUNTED),
       deviceDigest(args.deviceId),
       args.idleTimeout,
       args.absoluteTimeout,

@@ -54,7 +54,9 @@ export class RedisSessionAliases extends SessionAliases {
     return this.settled('endAlias', digest, [lifetime]);
   }
 
-  async *list({ batch = BATCH }: { batch?: number } = {}): AsyncGenerator<readonly { digest: string; sessionId: string }[]> {
+  async *list({ batch = BATCH }: { batch?: number } = {}): AsyncGenerator<
+    readonly { digest: string; sessionId: string }[]
+  > {
     for await (const digests of scanKeys(this.connection, this.keys.alias(''), batch)) {
       const states = await Promise.all(digests.map((digest) => this.find(digest)));
       yield digests.flatMap((digest, index) => {

@@ -4,6 +4,7 @@ import { durationMs, epochMs } from '../model/deadlines.js';
 import { InvalidArgumentError, SessionConflictError, SessionLimitError, StoreUnavailableError } from '../model/errors.js';
 import type { SessionEvent } from '../model/events.js';
 import { isSessionId, isWellFormed, newSessionId, sessionIdOf, sidOf, userKeyOfSession } from '../model/ids.js';
+import { reachedLimit } from '../model/limit.js';
 import { encodeRecord, newRecord, patchOf, patchRecord, roleList, setsProfile, text } from '../model/record.js';
 import type { NewSession, Session, SessionChange, SessionData, SessionPatch, UserPatch } from '../model/session.js';
 import { assertLimit, resolveStoreOptions, type ResolvedStoreOptions, type SessionStoreOptions } from '../options/store-options.js';
@@ -117,6 +118,7 @@ export class RedisSessionStore extends SessionStore {
       record: json,
       deviceId: record.deviceId,
       deviceType: record.deviceType,
+      counts: record.actor === undefined,
       idleTimeout: durationMs('idleTimeout', options.idleTimeout ?? this.options.idleTimeout),
       absoluteTimeout: durationMs('absoluteTimeout', options.absoluteTimeout ?? this.options.absoluteTimeout),
       expiresAt: input.expiresAt === undefined ? null : epochMs('expiresAt', input.expiresAt),
@@ -127,7 +129,8 @@ export class RedisSessionStore extends SessionStore {
       client: options.client,
     });
     if ('limit' in reply) {
-      throw new SessionLimitError(limit.max, this.sessionsOf(keys, reply.limit, reply.now));
+      const sessions = this.sessionsOf(keys, reply.limit, reply.now);
+      throw new SessionLimitError(reachedLimit(limit, sessions), sessions);
     }
     const [clock = null, email = null, roles = null, standing = null] = reply.created;
     const values: FieldValue[] = [Buffer.from(userId), email, roles, null, null, standing ?? Buffer.from(json), clock, null];

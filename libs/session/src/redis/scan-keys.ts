@@ -12,7 +12,9 @@ export async function* scanKeys(connection: RedisConnection, prefix: string, bat
   for (const node of primariesOf(client)) {
     let cursor = '0';
     do {
-      const [next, keys] = await connection.ask(async () => node.scan(cursor, 'MATCH', `${literal(whole)}*`, 'COUNT', batch));
+      const [next, keys] = await connection.ask(async () =>
+        node.scan(cursor, 'MATCH', `${literal(whole)}*`, 'COUNT', batch),
+      );
       cursor = next;
       yield keys.filter((key) => key.startsWith(whole)).map((key) => key.slice(whole.length));
     } while (cursor !== '0');

@@ -3,6 +3,7 @@ import type { DeviceSession, EndReason, NewSession, SessionData } from '../model
 import type { ResolvedSessionOptions } from '../options/resolved-options.js';
 import { SESSION_OPTIONS } from '../options/tokens.js';
 import { SessionStore } from '../ports/session-store.js';
+import { limitFor } from './session-limit.js';
 import { SessionService } from './session-service.js';
 
 /** What is needed to start a session on a device. */
@@ -21,7 +22,8 @@ export class DeviceSessionService {
    * Starts a session on a device. It has no cookie of its own: hand out tokens for it, or sign in with
    * `RequestSession.start`, which takes the same device fields.
    *
-   * @param maxDevices Most sessions of the user, this one included. Default `session.maxSessionsPerUser`.
+   * @param maxDevices Most sessions of the user, this one included. Default `session.maxSessionsPerUser`. What
+   * `session.maxSessionsPerDeviceType` says of the device's type counts beside it.
    * @throws {SessionLimitError} at the limit under `onLimit: 'reject'`.
    */
   async createDeviceSession<T = SessionData>(
@@ -29,8 +31,8 @@ export class DeviceSessionService {
     maxDevices?: number,
   ): Promise<DeviceSession<T>> {
     const input = { ...data, deviceName: data.deviceName ?? data.deviceId };
-    const limit = maxDevices === undefined ? undefined : { max: maxDevices, onLimit: this.options.session.onLimit };
-    const { session } = await this.sessions.start<T>(input, limit ? { limit } : {});
+    const limit = await limitFor(this.options.session, input as NewSession, maxDevices);
+    const { session } = await this.sessions.start<T>(input, { limit });
     return session as DeviceSession<T>;
   }
 

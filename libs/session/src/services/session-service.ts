@@ -18,6 +18,7 @@ import { SESSION_OPTIONS } from '../options/tokens.js';
 import { SessionStore, type RenewRequest, type LiveSession } from '../ports/session-store.js';
 import { goneError, invalidToken } from './authentication-errors.js';
 import { SessionAuthenticator, type Authentication, type AuthenticateOptions } from './session-authenticator.js';
+import { limitFor } from './session-limit.js';
 import { SessionToucher } from './session-toucher.js';
 
 export interface StartOptions {
@@ -89,7 +90,7 @@ export class SessionService {
     const session = await this.store.create<T>(input, {
       idleTimeout,
       absoluteTimeout,
-      limit: options.limit ?? (await this.limitOf(input as NewSession)),
+      limit: options.limit ?? (await limitFor(this.options.session, input as NewSession)),
       credentials: { ...(cookie && { cookie: cookie.hash }), ...(refresh && { refresh: refresh.hash }) },
       client: options.client ?? null,
       ...(options.replaces !== undefined && { replaces: options.replaces }),
@@ -199,11 +200,5 @@ export class SessionService {
   private draw(): { secret: string; hash: Buffer } {
     const secret = drawId(this.options.security.idLength, this.options.security.idAlphabet);
     return { secret, hash: secretHash(secret) };
-  }
-
-  private async limitOf(input: NewSession): Promise<SessionLimit> {
-    const { maxSessionsPerUser, onLimit } = this.options.session;
-    const max = typeof maxSessionsPerUser === 'function' ? await maxSessionsPerUser(input) : maxSessionsPerUser;
-    return { max, onLimit };
   }
 }

@@ -10,7 +10,7 @@ import { OwnRedis, until, type EventLog } from './support/own-redis.js';
 const OLD = { cookie: randomBytes(32), refresh: randomBytes(32) };
 const NEW = { cookie: randomBytes(32), refresh: randomBytes(32) };
 /** Long enough for a resend to come in time, short enough to wait for its end. */
-const SHORT = 150;
+const SHORT = 250;
 
 /** What the operation does to a user with two sessions, and what must be true of it once it was done exactly once. */
 interface Operation {
@@ -160,7 +160,7 @@ describe('what is sent again, and what comes late', () => {
     client = redis.connectViaProxy();
     store = redis.open({ commandTimeout }, client);
     other = redis.open({ commandTimeout: 5_000 });
-    await store.ready();
+    await until(() => store.ready().then(() => true, () => false));
     log = await redis.listen(other);
     session = await other.create({ userId: 'ada', deviceId: 'd' }, { credentials: OLD });
     await other.create({ userId: 'ada' }, { credentials: OLD });

@@ -196,6 +196,8 @@ class Trial {
     }
     const session = await creating;
     this.expectInstant(session.createdAt, now);
+    const isNew = this.model.isNewDevice({ user, device, client }, leaving, now);
+    if (isNew) this.model.announce('new-device', session.id);
     for (const [known, reason] of leaving) this.model.close(known, reason, now);
     const { createdAt } = session;
     const known: Known = {

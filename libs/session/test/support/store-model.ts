@@ -109,6 +109,19 @@ export class StoreModel {
     }
   }
 
+  /** Whether a user who is signed in elsewhere signs in on a device that none of those sessions is on. */
+  isNewDevice(
+    signIn: { user: string; device?: string; client: string | null },
+    leaving: readonly [Known, EndReason][],
+    now: number,
+  ): boolean {
+    if (leaving.some(([, reason]) => reason === 'replaced')) return false;
+    const others = this.live(now, signIn.user);
+    if (signIn.device !== undefined) return others.length > 0;
+    const clients = others.flatMap(({ secrets }) => Object.values(secrets).flatMap(({ client }) => client ?? []));
+    return signIn.client !== null && clients.length > 0 && !clients.includes(signIn.client);
+  }
+
   /** What a presented token means: the table of DESIGN.md, 5, row by row. */
   verdict(
     secret: KnownSecret | undefined,

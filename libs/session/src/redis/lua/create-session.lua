@@ -2,7 +2,8 @@
 -- Atomic because a limit that is checked apart from the write can be raced past.
 -- Safe to repeat: a sid that is there already is answered as it stands; one that ended meanwhile is refused.
 -- KEYS, ARGV[1..5]: see header.lua.
--- ARGV[6] user key; [7] user id; [8] sid; [9] record; [10] revision; [11] device type; [12] device hash or '';
+-- ARGV[6] user key; [7] user id; [8] sid; [9] record; [10] revision; [11] device type, and 8 more where the
+-- session counts towards no limit and an administrator holds it; [12] device hash or '';
 -- [13] idle timeout ms; [14] absolute timeout ms; [15] latest absolute end or ''; [16] most sessions; [17] most of the
 -- device type or ''; [18] policy (recent, oldest, reject); [19] sid to replace or ''; [20] cookie secret's hash or '';
 -- [21] refresh secret's hash or ''; [22] client digest or ''.
@@ -36,6 +37,7 @@ if endedFor then
   return { 'ended', endedFor, endedAt }
 end
 
+local UNCOUNTED = 8
 local sids, tokens = scan()
 local clocks = readClocks(sids)
 for _, clock in pairs(clocks) do
@@ -48,6 +50,7 @@ if expiresAt <= now then
 end
 
 local ends, live, liveOfType = {}, {}, {}
+local here = false
 local function willEnd(other, reason)
   ends[#ends + 1] = { other, reason, clocks[other].createdAt }
 end
@@ -59,7 +62,8 @@ for _, other in ipairs(sids) do
       willEnd(other, expired)
     elseif other == replaces or (device ~= '' and clock.device == device) then
       willEnd(other, 'replaced')
-    else
+      here = true
+    elseif clock.deviceType < UNCOUNTED then
       live[#live + 1] = other
       if clock.deviceType == deviceType then
         liveOfType[#liveOfType + 1] = other
@@ -100,7 +104,29 @@ local function evictDownTo(candidates, max)
   return true
 end
 
-if (mostOfType and not evictDownTo(liveOfType, mostOfType)) or not evictDownTo(live, most) then
+-- Whether the user is signed in elsewhere and not here: told by the device, or else by the client's digest.
+local function isNewDevice()
+  if here or #live == 0 then
+    return false
+  end
+  if device ~= '' then
+    return true
+  end
+  local elsewhere = false
+  for _, other in ipairs(live) do
+    for _, lineage in pairs(readLineages(clocks[other])) do
+      if lineage.client and lineage.client == ARGV[22] then
+        return false
+      end
+      elsewhere = elsewhere or lineage.client ~= nil
+    end
+  end
+  return elsewhere and ARGV[22] ~= ''
+end
+
+local counts = deviceType < UNCOUNTED
+local isNew = counts and isNewDevice()
+if counts and ((mostOfType and not evictDownTo(liveOfType, mostOfType)) or not evictDownTo(live, most)) then
   announce('limit-reached', userKey .. sid, nil, userId)
   publish()
   local reply = { 'limit', now }
@@ -126,6 +152,9 @@ local packed = packClock(clock)
 redis.call('HSET', user, 'u', userId, 'r' .. sid, ARGV[9], 'c' .. sid, packed)
 redis.call('ZADD', expiries, integer(deadlineOf(clock)), userKey .. sid)
 announce('created', userKey .. sid, nil, userId)
+if isNew then
+  announce('new-device', userKey .. sid, nil, userId)
+end
 finish(userKey, ends)
 forgetTokens(tokens)
 keepUntil(deadlineOf(clock))

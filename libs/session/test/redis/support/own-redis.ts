@@ -45,9 +45,9 @@ export class OwnRedis {
     return this.connect({ port: this.proxy.port, retryStrategy: () => 5, ...options });
   }
 
-  /** A store on a client, by default on one of its own. */
+  /** A store on a client, by default on one of its own. Patient, as a machine under load is no fault that is tested for. */
   open(options: RedisSessionStoreOptions = {}, client: Redis = this.connect()): RedisSessionStore {
-    const store = new RedisSessionStore(client, { keyPrefix: PREFIX, ...options });
+    const store = new RedisSessionStore(client, { keyPrefix: PREFIX, commandTimeout: 5_000, ...options });
     this.stores.push(store);
     return store;
   }

@@ -1,0 +1,26 @@
+import type { SessionStoreOptions } from '../../../src/options/store-options.js';
+import type { StoreHarness } from '../../../src/testing/store-harness.js';
+import { createMemoryHarness } from '../../support/memory-harness.js';
+import { redisHarness } from '../../support/redis-harness.js';
+
+export const BACKENDS = ['memory', 'redis'] as const;
+export type Backend = (typeof BACKENDS)[number];
+
+const open: StoreHarness[] = [];
+
+/** An empty store of the kind, closed after the test by `closeBackends`. */
+export async function openBackend(backend: Backend, options: SessionStoreOptions = {}): Promise<StoreHarness> {
+  const harness = await (backend === 'memory' ? createMemoryHarness(options) : redisHarness(options));
+  open.push(harness);
+  return harness;
+}
+
+/** Another instance over the same data. */
+export async function openSecond(harness: StoreHarness) {
+  return (await harness.openSecond?.()) ?? harness.store;
+}
+
+/** For `afterEach`. */
+export async function closeBackends(): Promise<void> {
+  await Promise.all(open.splice(0).map((harness) => harness.close()));
+}
