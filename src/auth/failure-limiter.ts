@@ -23,6 +23,7 @@ export interface Attempt {
 export class FailureLimiter {
   private readonly logger = new Logger(FailureLimiter.name);
   private readonly limiter: RateLimiterAbstract;
+  private saidAt = 0;
 
   constructor(
     @Inject(REDIS) redis: Redis | null,
@@ -56,10 +57,17 @@ export class FailureLimiter {
     ask: () => Promise<{ consumedPoints: number; msBeforeNext: number } | null>,
   ): Promise<void> {
     const state = await within(this.options.commandTimeout, ask()).catch((error: unknown) => {
-      this.logger.warn('Failed sign-ins cannot be counted now');
+      this.sayOnceInAWhile('Failed sign-ins cannot be counted: Redis does not answer');
       throw new StoreUnavailableError(undefined, { cause: error });
     });
     if (state && state.consumedPoints >= failures) throw new TooManyFailures(state.msBeforeNext);
+  }
+
+  /** An outage is one piece of news, not one a request. */
+  private sayOnceInAWhile(message: string): void {
+    if (Date.now() - this.saidAt < SECONDS * 1000) return;
+    this.saidAt = Date.now();
+    this.logger.warn(message);
   }
 }
 

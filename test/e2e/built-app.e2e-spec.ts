@@ -1,3 +1,4 @@
+import { networkInterfaces } from 'node:os';
 import { type Browser, USER } from './support/browser.js';
 import { BuiltApp, type RunningApp } from './support/built-app.js';
 import { ADAPTERS, randomPrefix, redisUrl, SECRET } from './support/sample.js';
@@ -25,7 +26,18 @@ describe('the built application, run by node', () => {
     expect((await browser.get('/health')).body.status).toBe('ok');
     await browser.signedIn();
     expect((await browser.get('/me')).body.email).toBe(USER.email);
+    expect(app.output).toContain('Set REDIS_URL');
     expect(await app.stop()).toBe('SIGTERM');
+  });
+
+  it.each(ADAPTERS)('can be reached from other machines, as in a container: %s', async (adapter) => {
+    const address = Object.values(networkInterfaces())
+      .flat()
+      .find((each) => each?.family === 'IPv4' && !each.internal)?.address;
+    const app = await run({ HTTP_ADAPTER: adapter });
+    const url = new URL(app.browser().url);
+    url.hostname = address ?? 'localhost';
+    expect((await fetch(new URL('/health', url))).status).toBe(200);
   });
 
   it('ends in order on Redis as well, and the sessions outlive it', async () => {

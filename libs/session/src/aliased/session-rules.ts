@@ -49,8 +49,13 @@ export function ownerOf(
 /** Where passport keeps its user, and where most others do. */
 function defaultOwner({ passport, userId, user }: ForeignSession): string | number | null {
   const ofPassport = fieldOf(passport, 'user');
-  const candidates = [ofPassport, fieldOf(ofPassport, 'id'), userId, fieldOf(user, 'id')];
-  return candidates.find(isUserId) ?? null;
+  return [ofPassport, fieldOf(ofPassport, 'id'), userId, fieldOf(user, 'id')].find(isUserId) ?? null;
+}
+
+/** The same on Fastify, where @fastify/passport keeps what its serializer made of the user in `passport` itself. */
+export function fastifyOwner(session: ForeignSession): string | number | null {
+  const { passport } = session;
+  return [passport, fieldOf(passport, 'id')].find(isUserId) ?? defaultOwner(session);
 }
 
 function fieldOf(value: unknown, name: string): unknown {

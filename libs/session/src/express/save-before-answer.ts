@@ -39,7 +39,7 @@ async function saveChanges({ session, sessionStore }: SessionRequest): Promise<v
   if (!(await sessionStore.hasUnsavedChanges(session))) return;
   session.touch();
   await new Promise<void>((resolve, reject) => {
-    session.save((error) => (error ? reject(error as Error) : resolve()));
+    session.save((error) => (error ? reject(error) : resolve()));
   });
 }
 

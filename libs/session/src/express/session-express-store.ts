@@ -1,3 +1,4 @@
+/* eslint-disable @typescript-eslint/no-misused-promises -- express-session ignores what the methods of its store return */
 import session, { type SessionData } from 'express-session';
 import { InvalidArgumentError } from '../model/errors.js';
 import { resolveAliasedSessionOptions, type ForeignSession } from '../options/aliased-session-options.js';
@@ -127,7 +128,7 @@ export class SessionExpressStore extends session.Store {
   override regenerate(request: ExpressRequest, callback?: (error?: unknown) => unknown): Promise<void> {
     return answer(
       new Promise<void>((resolve, reject) => {
-        super.regenerate(request, (error: unknown) => (error ? reject(error as Error) : resolve()));
+        super.regenerate(request, (error: unknown) => (error ? reject(error) : resolve()));
       }),
       callback,
     );
@@ -137,7 +138,7 @@ export class SessionExpressStore extends session.Store {
   override createSession(request: ExpressRequest, stored: SessionData): ExpressSession {
     // A record that another program wrote may lack what express-session reads unasked.
     const { cookie = { originalMaxAge: null } } = stored as Partial<SessionData>;
-    stored.cookie = cookie as SessionData['cookie'];
+    stored.cookie = cookie;
     const made = super.createSession(request, stored);
     this.origins.copy(stored, made);
     return made;

@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events';
+import { fastifyOwner } from '../aliased/session-rules.js';
 import { adaptersOf, type AliasedStoreOptions } from '../aliased/adapters.js';
 import { AliasedSessions } from '../aliased/aliased-sessions.js';
 import { answer, type Callback } from '../aliased/answer.js';
@@ -18,6 +19,8 @@ export interface DamagedFastifySession {
 /**
  * A store for @fastify/session, on ioredis or on any `SessionStore`. Sessions stand in their user's record as those of
  * `SessionExpressStore` do, and may be read by both.
+ *
+ * The default of `userOf` also knows where @fastify/passport keeps its user: in `session.passport` itself.
  *
  * `regenerate` of @fastify/session leaves the former session in its store, where it goes on to let its bearer in; this
  * store ends it.
@@ -42,7 +45,7 @@ export class SessionFastifyStore extends EventEmitter {
     this.kept = new AliasedSessions({
       store,
       aliases,
-      options: resolveAliasedSessionOptions(rest),
+      options: resolveAliasedSessionOptions({ userOf: fastifyOwner, ...rest }),
       onDamage: (damage) => this.emit('damaged', damage satisfies DamagedFastifySession),
     });
   }

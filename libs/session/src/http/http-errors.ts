@@ -1,6 +1,7 @@
 import { HttpException } from '@nestjs/common';
 import { STATUS_CODES } from 'node:http';
-import type { SessionError, SessionErrorCode } from '../model/errors.js';
+import { SessionLimitError, type SessionError, type SessionErrorCode } from '../model/errors.js';
+import type { DeviceType, Session } from '../model/session.js';
 import type { HttpExchange } from './http-exchange.js';
 
 /** The body of every answer that refuses something. */
@@ -11,6 +12,19 @@ export interface SessionErrorBody {
   /** Stable; what a client acts on. */
   readonly code: SessionErrorCode;
   readonly message: string;
+  /** With `session_limit_reached`: the sessions to choose from, latest access first. */
+  readonly sessions?: readonly SessionSummary[];
+}
+
+/** What a page needs to ask which session to end. Nothing in it lets anyone in. */
+export interface SessionSummary {
+  readonly id: string;
+  readonly deviceName: string | null;
+  readonly deviceType: DeviceType;
+  /** Epoch ms. */
+  readonly createdAt: number;
+  /** Epoch ms. */
+  readonly lastAccess: number;
 }
 
 /** A `SessionError` as Nest's own filters and those of applications know errors. The original is its `cause`. */
@@ -46,7 +60,12 @@ function bodyOf(error: SessionError): SessionErrorBody {
       : statusCode >= 500
         ? words
         : error.message;
-  return { statusCode, error: words, code, message };
+  const sessions = error instanceof SessionLimitError ? { sessions: error.sessions.map(summaryOf) } : {};
+  return { statusCode, error: words, code, message, ...sessions };
+}
+
+function summaryOf({ id, deviceName, deviceType, createdAt, lastAccess }: Session): SessionSummary {
+  return { id, deviceName: deviceName ?? null, deviceType: deviceType ?? 'unknown', createdAt, lastAccess };
 }
 
 const BEARER_ERROR: Partial<Record<SessionErrorCode, string>> = {

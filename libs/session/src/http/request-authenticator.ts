@@ -6,12 +6,12 @@ import type { LiveSession, RenewRequest } from '../ports/session-store.js';
 import { AccessTokenVerifier, type VerifiedAccessToken } from '../services/access-token-verifier.js';
 import { SessionAuthenticator, type Authentication } from '../services/session-authenticator.js';
 import { bearerTokenOf } from './bearer-token.js';
+import { ClientRecognition } from './client-recognition.js';
 import { CsrfPolicy } from './csrf-policy.js';
 import type { HttpExchange } from './http-exchange.js';
+import type { Transport } from './route-rules.js';
+import { SecurityPolicy } from './security-policy.js';
 import { SessionCookie } from './session-cookie.js';
-
-/** How a request was authenticated. */
-export type Transport = 'cookie' | 'bearer';
 
 export interface AuthenticatedRequest {
   readonly state: 'authenticated';
@@ -21,6 +21,8 @@ export interface AuthenticatedRequest {
   readonly superseded: boolean;
   /** The secret that was presented; null for an access token, which has none, and once it was replaced. */
   readonly presented: NonNullable<RenewRequest['presented']> | null;
+  /** The error for every route on which users do not prove who they are: the session's client is not the one it was. */
+  readonly suspicion: SessionError | null;
 }
 
 /** What became of the credentials of a request: there were none, they hold, or why they do not. */
@@ -38,6 +40,8 @@ export class RequestAuthenticator {
     @Inject(SessionCookie) private readonly cookie: SessionCookie,
     @Inject(CsrfPolicy) private readonly csrf: CsrfPolicy,
     @Inject(CredentialCodec) private readonly codec: CredentialCodec,
+    @Inject(ClientRecognition) private readonly clients: ClientRecognition,
+    @Inject(SecurityPolicy) private readonly policy: SecurityPolicy,
     @Optional() @Inject(AccessTokenVerifier) private readonly tokens?: AccessTokenVerifier,
   ) {}
 
@@ -67,7 +71,7 @@ export class RequestAuthenticator {
   }
 
   /**
-   * The cookie alone, whatever else the request brings, and without a question for its origin.
+   * The cookie alone, whatever else the request brings, and without a question for its origin or its client.
    *
    * @throws {SessionError} when it does not hold.
    */
@@ -108,7 +112,9 @@ export class RequestAuthenticator {
       if (this.cookie.read(exchange) === null) return { state: 'none' };
       this.csrf.check(exchange);
       const authentication = await this.authenticateCookie(exchange);
-      return authentication ? { state: 'authenticated', transport: 'cookie', ...authentication } : { state: 'none' };
+      if (!authentication) return { state: 'none' };
+      const suspicion = await this.policy.judge(exchange, authentication.live);
+      return { state: 'authenticated', transport: 'cookie', suspicion, ...authentication };
     });
   }
 
@@ -136,13 +142,17 @@ export class RequestAuthenticator {
         'The cookie and the bearer token are of different users. Send one of them.',
       );
     }
-    return { state: 'authenticated', transport: 'bearer', live, superseded: false, presented: null };
+    const suspicion = await this.policy.judge(exchange, live);
+    return { state: 'authenticated', transport: 'bearer', live, superseded: false, presented: null, suspicion };
   }
 
   private async judgeCookie(exchange: HttpExchange): Promise<Authentication | null> {
     const token = this.cookie.read(exchange);
     if (token === null) return null;
-    const authentication = await this.sessions.authenticate(token);
+    const authentication = await this.sessions.authenticate(token, {
+      client: this.clients.digestOf(exchange),
+      withhold: (live) => this.policy.withholds(exchange, live),
+    });
     if (authentication.cookieToken !== null && exchange.canSetHeaders) {
       this.cookie.write(exchange, authentication.cookieToken, authentication.live);
     }

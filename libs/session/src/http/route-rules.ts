@@ -1,14 +1,20 @@
 import type { ExecutionContext } from '@nestjs/common';
 
+/** How a request is authenticated. */
+export type Transport = 'cookie' | 'bearer';
+
 /** What the decorators say of a route. */
 export interface RouteRules {
   readonly public: boolean;
   readonly roles: readonly string[] | null;
   readonly noTouch: boolean;
   readonly allowPending: boolean;
+  readonly allowAnonymous: boolean;
   readonly stepUp: boolean;
-  /** Oldest sign-in allowed, ms. */
-  readonly maxAge: number | null;
+  /** Oldest proof of identity allowed, ms; `default` for `session.freshness`. */
+  readonly maxAge: number | 'default' | null;
+  /** The only transport accepted. */
+  readonly transport: Transport | null;
 }
 
 /** Metadata keys of the decorators in `route-decorators.ts`. */
@@ -17,8 +23,10 @@ export const RULE_KEYS = {
   roles: 'nestjs-sessions:roles',
   noTouch: 'nestjs-sessions:no-touch',
   allowPending: 'nestjs-sessions:allow-pending',
+  allowAnonymous: 'nestjs-sessions:allow-anonymous',
   stepUp: 'nestjs-sessions:step-up',
   maxAge: 'nestjs-sessions:max-age',
+  transport: 'nestjs-sessions:transport',
 } as const satisfies Record<keyof RouteRules, string>;
 
 const cache = new WeakMap<object, WeakMap<object, RouteRules>>();
@@ -38,7 +46,9 @@ export function routeRulesOf(context: Pick<ExecutionContext, 'getClass' | 'getHa
       noTouch: look<boolean>(RULE_KEYS.noTouch) ?? false,
       allowPending: look<boolean>(RULE_KEYS.allowPending) ?? false,
       stepUp: look<boolean>(RULE_KEYS.stepUp) ?? false,
-      maxAge: look<number>(RULE_KEYS.maxAge) ?? null,
+      allowAnonymous: look<boolean>(RULE_KEYS.allowAnonymous) ?? false,
+      maxAge: look<number | 'default'>(RULE_KEYS.maxAge) ?? null,
+      transport: look<Transport>(RULE_KEYS.transport) ?? null,
     });
     ofController.set(handler, rules);
   }

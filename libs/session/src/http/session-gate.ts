@@ -1,12 +1,15 @@
 import { Inject, Injectable, type ExecutionContext } from '@nestjs/common';
+import { isAnonymousUserId } from '../model/alias.js';
 import { AuthenticationError, SessionError } from '../model/errors.js';
 import type { Session } from '../model/session.js';
+import type { ResolvedSessionOptions } from '../options/resolved-options.js';
+import { SESSION_OPTIONS } from '../options/tokens.js';
 import { invalidToken } from '../services/authentication-errors.js';
 import { SessionToucher } from '../services/session-toucher.js';
 import { findExchange, type HttpExchange } from './http-exchange.js';
 import { refusal } from './http-errors.js';
-import { RequestAuthenticator, type AuthenticatedRequest, type Transport } from './request-authenticator.js';
-import { routeRulesOf, type RouteRules } from './route-rules.js';
+import { RequestAuthenticator, type AuthenticatedRequest } from './request-authenticator.js';
+import { routeRulesOf, type RouteRules, type Transport } from './route-rules.js';
 
 export interface AdmissionOptions {
   /** The only transport accepted. Default: both. */
@@ -19,6 +22,7 @@ export class SessionGate {
   constructor(
     @Inject(RequestAuthenticator) private readonly authenticator: RequestAuthenticator,
     @Inject(SessionToucher) private readonly toucher: SessionToucher,
+    @Inject(SESSION_OPTIONS) private readonly options: ResolvedSessionOptions,
   ) {}
 
   /**
@@ -33,7 +37,7 @@ export class SessionGate {
     await this.answering(context, async (exchange) => {
       const request = await this.require(exchange, options);
       assertState(request, rules);
-      assertFreshness(request, rules);
+      this.assertFreshness(request, rules);
       assertRoles(request, rules);
       if (!rules.noTouch) this.toucher.noteAccess(request.live);
     });
@@ -70,9 +74,17 @@ export class SessionGate {
     const request = await this.authenticator.authenticate(exchange);
     if (request.state === 'refused') throw request.error;
     if (request.state === 'none' || (only !== undefined && request.transport !== only)) {
-      throw new AuthenticationError('session_required', 'Sign in first.');
+      throw notSignedIn();
     }
     return request;
+  }
+
+  private assertFreshness({ live: { session, now } }: AuthenticatedRequest, { maxAge }: RouteRules): void {
+    if (maxAge === null) return;
+    const isFresh = now - session.authenticatedAt <= (maxAge === 'default' ? this.options.session.freshness : maxAge);
+    // That an administrator began to act as the user proves nothing of the user.
+    if (isFresh && !session.actor) return;
+    throw new SessionError('reauthentication_required', 'Prove again who you are: the last time is too long ago.');
   }
 
   private async answering<T>(context: ExecutionContext, run: (exchange: HttpExchange) => Promise<T>): Promise<T> {
@@ -93,24 +105,28 @@ export class SessionGate {
 
 /** Why a session that holds does not count on a route, or null. */
 export function complaintAboutState(
-  { superseded, live }: AuthenticatedRequest,
+  { superseded, suspicion, transport, live }: AuthenticatedRequest,
   rules: RouteRules,
 ): SessionError | null {
   if (superseded && !rules.stepUp) return invalidToken();
+  const isOfTransport = rules.transport === null || rules.transport === transport;
+  const isAnonymous = isAnonymousUserId(live.session.userId);
+  if (!isOfTransport || (isAnonymous && !rules.allowAnonymous)) return notSignedIn();
+  if (suspicion && !rules.stepUp) return suspicion;
   if (live.session.pending === true && !rules.allowPending) {
     return new SessionError('pending_authentication', 'A further factor is needed before this session can be used.');
   }
   return null;
 }
 
+/** The answer to whoever brings no session that counts. */
+export function notSignedIn(): AuthenticationError {
+  return new AuthenticationError('session_required', 'Sign in first.');
+}
+
 function assertState(request: AuthenticatedRequest, rules: RouteRules): void {
   const complaint = complaintAboutState(request, rules);
   if (complaint) throw complaint;
-}
-
-function assertFreshness({ live }: AuthenticatedRequest, { maxAge }: RouteRules): void {
-  if (maxAge === null || live.now - live.session.authenticatedAt <= maxAge) return;
-  throw new SessionError('reauthentication_required', 'Prove again who you are: the last time is too long ago.');
 }
 
 function assertRoles({ live }: AuthenticatedRequest, { roles }: RouteRules): void {

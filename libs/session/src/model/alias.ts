@@ -31,6 +31,11 @@ export function anonymousUserId(digest: string): string {
   return ANONYMOUS + digest;
 }
 
+/** Whether nobody is signed in under the session: it was started by `startAnonymous`. */
+export function isAnonymousSession(session: { readonly userId: string }): boolean {
+  return isAnonymousUserId(session.userId);
+}
+
 /** Whether a user id was made by `anonymousUserId`. */
 export function isAnonymousUserId(userId: string): boolean {
   return userId.startsWith(ANONYMOUS);

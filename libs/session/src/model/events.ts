@@ -32,6 +32,8 @@ export interface SessionRefreshedEvent extends EventBase {
 /** What an instance may have read of the session is no longer true: data, roles, a revoked token. */
 export interface SessionChangedEvent extends EventBase {
   readonly type: 'changed';
+  /** Set where access tokens of the session were revoked. */
+  readonly cause?: 'tokens-revoked';
 }
 
 /** A token came back that was rotated away too long ago: somebody holds a copy. An `ended` event with `reuse` follows. */

@@ -29,6 +29,7 @@ export interface SessionMetadata {
 
 /** Where a session was last seen, as far as the application's location hook could tell. */
 export interface SessionLocation {
+  /** As much of it as `security.ipPrivacy` keeps; empty under `none`. */
   ip: string;
   country?: string;
   city?: string;

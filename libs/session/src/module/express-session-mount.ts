@@ -1,58 +1,79 @@
-import type { FactoryProvider } from '@nestjs/common';
+import type { OnModuleInit, Provider } from '@nestjs/common';
 import { HttpAdapterHost, type AbstractHttpAdapter } from '@nestjs/core';
 import { ConfigurationError } from '../model/errors.js';
-import type { NewSession } from '../model/session.js';
 import type { SessionLimit } from '../model/limit.js';
+import type { NewSession } from '../model/session.js';
 import type { ResolvedSessionOptions } from '../options/resolved-options.js';
 import { SESSION_OPTIONS } from '../options/tokens.js';
 import { SessionStore } from '../ports/session-store.js';
 
-/** Stands for express-session having been mounted, where the option `expressSession` asks for it. */
-export const EXPRESS_SESSION_MOUNT = Symbol('EXPRESS_SESSION_MOUNT');
-
 /**
- * Mounts express-session as soon as there is an HTTP server to mount it on, which is before `main.ts` goes on: what it
- * mounts by `app.use`, such as `passport.session()`, finds the session.
+ * Mounts express-session where the option `expressSession` asks for it, as soon as there is an HTTP server to mount it on:
+ * before `main.ts` goes on, so that what it mounts by `app.use`, such as `passport.session()`, finds the session.
  */
-export const expressSessionMount: FactoryProvider<Promise<boolean>> = {
-  provide: EXPRESS_SESSION_MOUNT,
-  inject: [SESSION_OPTIONS, SessionStore, HttpAdapterHost],
-  useFactory: async (options: ResolvedSessionOptions, store: SessionStore, host: HttpAdapterHost): Promise<boolean> => {
-    if (!options.expressSession) return false;
-    const handlers = await makeHandlers(options, options.expressSession, store);
-    // Under @nestjs/testing the server comes after the providers.
-    host.init$.subscribe(() => mount(host.httpAdapter as AbstractHttpAdapter | undefined, handlers));
-    return true;
-  },
-};
 
-async function makeHandlers(
-  { session }: ResolvedSessionOptions,
-  options: NonNullable<ResolvedSessionOptions['expressSession']>,
-  store: SessionStore,
-): Promise<unknown[]> {
-  const { expressSessionHandlers } = await import('../express/mount-express-session.js').catch((error: unknown) => {
-    throw new ConfigurationError(
-      'expressSession: needs the package express-session. Run "npm install express-session".',
-      { cause: error },
-    );
-  });
-  return expressSessionHandlers(options, store, async (user: NewSession): Promise<SessionLimit> => {
-    const { maxSessionsPerUser, onLimit } = session;
-    return {
-      max: typeof maxSessionsPerUser === 'function' ? await maxSessionsPerUser(user) : maxSessionsPerUser,
-      onLimit,
-    };
-  });
-}
+export class ExpressSessionMount implements OnModuleInit {
+  private complaint: ConfigurationError | null = null;
 
-function mount(adapter: AbstractHttpAdapter | undefined, handlers: readonly unknown[]): void {
-  // An application context serves nothing.
-  if (!adapter) return;
-  if (adapter.getType() !== 'express') {
-    throw new ConfigurationError(
+  constructor(
+    private readonly options: ResolvedSessionOptions,
+    private readonly store: SessionStore,
+    private readonly host: HttpAdapterHost,
+  ) {}
+
+  /** @throws {ConfigurationError} where express-session is not installed, or the application does not run on Express. */
+  async mount(): Promise<void> {
+    if (!this.options.expressSession) return;
+    const handlers = await this.makeHandlers(this.options.expressSession);
+    // At once where the server is there; under @nestjs/testing it comes after the providers.
+    this.host.init$.subscribe(() => this.mountOn(this.host.httpAdapter as AbstractHttpAdapter | undefined, handlers));
+    this.onModuleInit();
+  }
+
+  /** An observer cannot stop the boot itself. @throws {ConfigurationError} */
+  onModuleInit(): void {
+    if (this.complaint) throw this.complaint;
+  }
+
+  private mountOn(adapter: AbstractHttpAdapter | undefined, handlers: readonly unknown[]): void {
+    // An application context serves nothing.
+    if (!adapter) return;
+    if (adapter.getType() === 'express') {
+      for (const handler of handlers) (adapter.use as (handler: unknown) => void)(handler);
+      return;
+    }
+    this.complaint = new ConfigurationError(
       `expressSession: works on Express, and this application runs on ${adapter.getType()}. On Fastify register @fastify/session with a SessionFastifyStore.`,
     );
   }
-  for (const handler of handlers) (adapter.use as (handler: unknown) => void)(handler);
+
+  private async makeHandlers(options: NonNullable<ResolvedSessionOptions['expressSession']>): Promise<unknown[]> {
+    const { maxSessionsPerUser, onLimit } = this.options.session;
+    const limit = async (user: NewSession): Promise<SessionLimit> => ({
+      max: typeof maxSessionsPerUser === 'function' ? await maxSessionsPerUser(user) : maxSessionsPerUser,
+      onLimit,
+    });
+    // Loaded here alone, so that nobody needs express-session who does not ask for it.
+    const { expressSessionHandlers } = await import('../express/mount-express-session.js').catch((error: unknown) => {
+      throw new ConfigurationError(
+        'expressSession: needs the package express-session. Run "npm install express-session".',
+        { cause: error },
+      );
+    });
+    return expressSessionHandlers(options, this.store, limit);
+  }
 }
+
+export const expressSessionMount: Provider = {
+  provide: ExpressSessionMount,
+  inject: [SESSION_OPTIONS, SessionStore, HttpAdapterHost],
+  useFactory: async (
+    options: ResolvedSessionOptions,
+    store: SessionStore,
+    host: HttpAdapterHost,
+  ): Promise<ExpressSessionMount> => {
+    const mount = new ExpressSessionMount(options, store, host);
+    await mount.mount();
+    return mount;
+  },
+};

@@ -67,6 +67,26 @@ export function resolveRefreshCookie(
   return resolveCookieOptions({ ...session, httpOnly: true, name, path: refresh.path });
 }
 
+/**
+ * The cookie that tells a browser again: as the session's, but Lax, so that it is there when somebody follows a link.
+ *
+ * @throws {ConfigurationError}
+ */
+export function resolveDeviceCookie(session: ResolvedCookieOptions): ResolvedCookieOptions {
+  const { secure, domain, path } = session;
+  const name = !secure ? 'device' : domain === undefined && path === '/' ? '__Host-device' : '__Secure-device';
+  if (name === session.name) refuse('cookie.name', `${name} is the name of the cookie for device.cookie; choose another`);
+  return resolveCookieOptions({ ...session, httpOnly: true, name, sameSite: 'lax' });
+}
+
+/**
+ * The cookie that keeps an administrator's own session while they act as somebody else: as the session's, under a name of
+ * its own.
+ */
+export function resolveActorCookie(session: ResolvedCookieOptions): ResolvedCookieOptions {
+  return Object.freeze({ ...session, name: `${session.name}-actor` });
+}
+
 function assertSize(options: ResolvedCookieOptions): void {
   let text: string;
   try {

@@ -145,7 +145,8 @@ export interface SweepOptions {
  */
 export abstract class SessionStore {
   /**
-   * Starts a session: atomic with replacement on the same device, the limit, and eviction.
+   * Starts a session: atomic with replacement on the same device, the limit, and eviction. A session with an `actor` counts
+   * towards no limit and makes way for none. Announces `new-device` as that event says.
    *
    * @throws {SessionLimitError} at the limit under the policy `reject`.
    * @throws {SessionTooLargeError} when the record exceeds the cap.

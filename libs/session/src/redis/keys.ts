@@ -41,6 +41,20 @@ export class RedisKeys {
     return `${this.prefix}{${tagOf(bucket)}}:expiries`;
   }
 
+  /** Where consumers find what happened to users of the bucket: in its slot of a Cluster, in one place for all elsewhere. */
+  stream(bucket: number, isCluster: boolean): string {
+    return isCluster ? `${this.prefix}{${tagOf(bucket)}}:stream` : `${this.prefix}stream`;
+  }
+
+  /** Since when each consumer group is there. */
+  get streamGroups(): string {
+    return `${this.prefix}stream-groups`;
+  }
+
+  history({ userKey }: UserKeys): string {
+    return `${this.prefix}{${tagOf(bucketOf(userKey))}}:history:${userKey}`;
+  }
+
   alias(digest: string): string {
     return `${this.prefix}alias:${digest}`;
   }

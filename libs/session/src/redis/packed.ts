@@ -39,16 +39,10 @@ export function unpackClock(bytes: Buffer): PackedClock | null {
 
 /** The credentials, or null when the bytes are of no form this version knows. */
 export function unpackLineages(bytes: Buffer): Lineages | null {
-  try {
-    const reader = new Reader(bytes);
-    const flags = reader.uint(1);
-    const cookie = readLineage(reader, flags & 7);
-    const refresh = readLineage(reader, flags >> 3);
-    return reader.atEnd ? { cookie, refresh } : null;
-  } catch (error) {
-    if (error instanceof RangeError) return null;
-    throw error;
-  }
+  const flags = bytes[0] ?? 0xff;
+  const [cookie, refresh] = [flags & 7, flags >> 3];
+  if (refresh > 7 || bytes.length !== 1 + sizeOf(cookie) + sizeOf(refresh)) return null;
+  return { cookie: readLineage(bytes, 1, cookie), refresh: readLineage(bytes, 1 + sizeOf(cookie), refresh) };
 }
 
 /** The latest tombstones of a user, oldest first. Reads as far as the bytes make sense. */
@@ -63,35 +57,25 @@ export function unpackTombstones(bytes: Buffer): Tombstone[] {
   return stones;
 }
 
-function readLineage(reader: Reader, flags: number): Lineage | null {
-  if (!(flags & 1)) return null;
-  const hash = reader.bytes(32);
-  const n = reader.uint(4);
-  const rotatedAt = reader.uint(6);
-  const client = flags & 2 ? reader.bytes(8) : null;
-  const previous = flags & 4 ? { hash: reader.bytes(32), until: reader.uint(6) } : null;
-  return { hash, n, rotatedAt, client, previous };
+/** Flags of a kind: 1 present, 2 client known, 4 previous secret kept. */
+function sizeOf(flags: number): number {
+  if (!(flags & 1)) return 0;
+  return 42 + (flags & 2 ? 8 : 0) + (flags & 4 ? 38 : 0);
 }
 
-class Reader {
-  private at = 0;
+function readLineage(bytes: Buffer, at: number, flags: number): Lineage | null {
+  if (!(flags & 1)) return null;
+  const previousAt = at + (flags & 2 ? 50 : 42);
+  return {
+    hash: copyOf(bytes, at, 32),
+    n: bytes.readUInt32BE(at + 32),
+    rotatedAt: bytes.readUIntBE(at + 36, 6),
+    client: flags & 2 ? copyOf(bytes, at + 42, 8) : null,
+    previous: flags & 4 ? { hash: copyOf(bytes, previousAt, 32), until: bytes.readUIntBE(previousAt + 32, 6) } : null,
+  };
+}
 
-  constructor(private readonly source: Buffer) {}
-
-  get atEnd(): boolean {
-    return this.at === this.source.length;
-  }
-
-  uint(size: number): number {
-    const value = this.source.readUIntBE(this.at, size);
-    this.at += size;
-    return value;
-  }
-
-  bytes(size: number): Buffer {
-    if (this.at + size > this.source.length) throw new RangeError('the credentials end early');
-    const value = Buffer.from(this.source.subarray(this.at, this.at + size));
-    this.at += size;
-    return value;
-  }
+/** What is handed out must not be a window into what was received. */
+function copyOf(bytes: Buffer, at: number, length: number): Buffer {
+  return Buffer.from(bytes.subarray(at, at + length));
 }

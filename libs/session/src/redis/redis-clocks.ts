@@ -29,17 +29,24 @@ export class RedisClocks {
     const known = this.known(slot);
     if (known) return known;
     await this.sample();
-    const clock = this.known(slot) ?? [...this.clocks.values()].find(({ isSet }) => isSet);
+    const clock = this.known(slot) ?? this.set[0];
     if (!clock) throw new StoreUnavailableError();
     return clock;
   }
 
   /** The latest of the servers' times, epoch ms; this process's own for as long as none is known. Never runs backwards. */
   now(): number {
-    const times = [...this.clocks.values()].filter(({ isSet }) => isSet).map((clock) => clock.now());
+    const times = this.set.map((clock) => clock.now());
     if (times.length === 0 && this.latest === 0) return Date.now();
     this.latest = Math.max(this.latest, ...times);
     return this.latest;
+  }
+
+  /** An instant that none of the servers has passed yet. @throws {StoreUnavailableError} */
+  async upperBound(): Promise<number> {
+    if (this.set.length === 0) await this.sample();
+    if (this.set.length === 0) throw new StoreUnavailableError();
+    return Math.max(...this.set.map((clock) => clock.upperBound()));
   }
 
   /**
@@ -58,6 +65,10 @@ export class RedisClocks {
   stop(): void {
     this.stopped = true;
     if (this.timer) clearInterval(this.timer);
+  }
+
+  private get set(): RedisClock[] {
+    return [...this.clocks.values()].filter(({ isSet }) => isSet);
   }
 
   private known(slot: number): RedisClock | undefined {

@@ -90,6 +90,11 @@ export class RedisConnection {
     return this.clocks.now();
   }
 
+  /** An instant that no server has passed yet. @throws {StoreUnavailableError} where no server's time is known. */
+  async upperBound(): Promise<number> {
+    return this.clocks.upperBound();
+  }
+
   /** Asks every server for its time. @throws {StoreUnavailableError} when none answers. */
   async sampleClocks(): Promise<void> {
     return this.clocks.sample();
@@ -106,10 +111,10 @@ export class RedisConnection {
   }
 
   /** Hears a channel until the connection is closed. Resolves once it is subscribed to, and resubscribes after a break. */
-  async listen(channel: string, onMessage: (message: string) => void): Promise<void> {
+  async listen(channel: string, onMessage: (message: string) => void, onGap?: () => void): Promise<void> {
     let subscription = this.subscriptions.get(channel);
     if (!subscription && !this.closed) {
-      subscription = new RedisSubscription(this.client, channel, onMessage, this.onError);
+      subscription = new RedisSubscription(this.client, channel, onMessage, this.onError, onGap);
       this.subscriptions.set(channel, subscription);
     }
     await subscription?.established;
@@ -191,6 +196,8 @@ function clientDefaults({ commandTimeout }: RedisConnectionSettings): RedisOptio
   return {
     commandTimeout,
     connectTimeout: 2_000,
+    // How long a farewell may take before the socket is destroyed.
+    disconnectTimeout: commandTimeout,
     enableOfflineQueue: false,
     maxRetriesPerRequest: 1,
     retryStrategy: backOff,

@@ -15,6 +15,7 @@ export class RedisSubscription {
   readonly established: Promise<void>;
   private readonly subscriber: Redis | Cluster;
   private closed = false;
+  private wasConnected = false;
   private wake: () => void = () => undefined;
 
   constructor(
@@ -22,12 +23,16 @@ export class RedisSubscription {
     private readonly channel: string,
     private readonly onMessage: (message: string) => void,
     private readonly onError: (error: unknown) => void,
+    /** Called when it hears again after a break, in which messages may have been missed. */
+    private readonly onGap: () => void = () => undefined,
   ) {
     this.subscriber = client.isCluster ? client : subscriberBeside(client as Redis);
     this.subscriber.on('message', this.heard);
     if (this.subscriber === client) this.count(1);
     else this.subscriber.on('error', onError);
     this.established = this.establish();
+    // A Cluster client changes its subscribing connection without a word.
+    if (this.subscriber !== client) this.subscriber.on('ready', this.connected);
   }
 
   close(): void {
@@ -45,6 +50,18 @@ export class RedisSubscription {
 
   private readonly heard = (channel: string, message: string): void => {
     if (channel === this.channel) this.onMessage(message);
+  };
+
+  private readonly connected = (): void => {
+    if (!this.wasConnected) {
+      this.wasConnected = true;
+      return;
+    }
+    // Resolves behind the subscription that ioredis renews by itself: from then on nothing is missed.
+    this.subscriber.subscribe(this.channel).then(
+      () => this.closed || this.onGap(),
+      () => undefined,
+    );
   };
 
   private async establish(): Promise<void> {
@@ -80,6 +97,7 @@ function subscriberBeside(client: Redis): Redis {
     autoResendUnfulfilledCommands: true,
     autoResubscribe: true,
     commandTimeout: undefined,
+    disconnectTimeout: RETRY,
     enableOfflineQueue: true,
     keyPrefix: '',
     lazyConnect: true,

@@ -4,7 +4,10 @@ import { TokenBlacklist, type BlacklistEntry, type BlacklistScope } from '../por
 import { RedisKeys } from './keys.js';
 import { scripts } from './lua/scripts.generated.js';
 import { RedisConnection } from './redis-connection.js';
-import { evaluate } from './script-runner.js';
+import { evaluate, type ScriptName } from './script-runner.js';
+
+/** Later than every instant that Redis takes for one with certainty, and written without an exponent. */
+const LAST_INSTANT = 8.64e15;
 
 export interface RedisTokenBlacklistOptions {
   /** Begins every key. Default `session:`. */
@@ -38,7 +41,7 @@ export class RedisTokenBlacklist extends TokenBlacklist {
   }
 
   async add(jti: string, expiresAt: Date | number, scope: BlacklistScope = {}): Promise<void> {
-    await this.write({ jti, expiresAt, ...scope });
+    await this.put(this.deadlineOf({ ...scope, jti, expiresAt }));
   }
 
   async addBulk(entries: readonly BlacklistEntry[]): Promise<void> {
@@ -50,43 +53,43 @@ export class RedisTokenBlacklist extends TokenBlacklist {
 
   async isBlacklisted(jti: string, scope: BlacklistScope = {}): Promise<boolean> {
     const key = this.keys.blacklistedToken(claimDigest('jti', jti, scope.issuer));
-    return (await this.connection.ask(async () => this.connection.client.exists(key))) === 1;
+    // An adopted client may be one that hands out numbers as text.
+    return Number(await this.connection.ask(async () => this.connection.client.exists(key))) !== 0;
   }
 
   async revokeAllFor(subject: string, scope: BlacklistScope & { until?: Date | number } = {}): Promise<number> {
     const key = this.keys.blacklistedSubject(claimDigest('subject', subject, scope.issuer));
-    await this.clock();
-    const cutoff = this.connection.now() + 1;
+    const cutoff = await this.connection.upperBound();
     const until = scope.until === undefined ? cutoff + DEFAULT_CUTOFF_LIFETIME : instantOf('until', scope.until);
-    const ttl = Math.max(1, until - cutoff) + this.clockTolerance;
-    const reply = await this.connection.ask(async () => evaluate(this.connection.client, scripts.raiseCutoff, [key], [cutoff, ttl]));
-    return Number(String(reply));
+    const lifetime = Math.max(1, Math.min(until, LAST_INSTANT) - cutoff) + this.clockTolerance;
+    return Number(String(await this.run(scripts.raiseCutoff, key, [cutoff, lifetime])));
   }
 
   async isRevokedFor(subject: string, issuedAt: Date | number, scope: BlacklistScope = {}): Promise<boolean> {
     const key = this.keys.blacklistedSubject(claimDigest('subject', subject, scope.issuer));
     const at = instantOf('issuedAt', issuedAt);
     const cutoff = await this.connection.ask(async () => this.connection.client.get(key));
-    return cutoff !== null && at < Number(cutoff);
+    // A cutoff that cannot be read revokes everything: damage must let nobody in.
+    return cutoff !== null && !(at >= Number(cutoff));
   }
 
-  private async write(entry: BlacklistEntry): Promise<void> {
-    await this.put(this.deadlineOf(entry));
+  /** Takes its listeners off an adopted client, which stays open. Closes a shared connection that was opened by us. */
+  async close(): Promise<void> {
+    await this.connection.close();
   }
 
   private deadlineOf({ jti, expiresAt, issuer }: BlacklistEntry): { key: string; deadline: number } {
     return {
       key: this.keys.blacklistedToken(claimDigest('jti', jti, issuer)),
-      deadline: instantOf('expiresAt', expiresAt) + this.clockTolerance,
+      deadline: Math.min(instantOf('expiresAt', expiresAt), LAST_INSTANT) + Math.ceil(this.clockTolerance),
     };
   }
 
   private async put({ key, deadline }: { key: string; deadline: number }): Promise<void> {
-    // A deadline in the past makes Redis delete the key; such a token is refused for its `exp` anyway.
-    await this.connection.ask(async () => this.connection.client.set(key, '', 'PXAT', Math.max(1, deadline)));
+    await this.run(scripts.refuseToken, key, [deadline]);
   }
 
-  private async clock(): Promise<void> {
-    await this.connection.clockFor(0);
+  private async run(script: (typeof scripts)[ScriptName], key: string, args: readonly number[]): Promise<unknown> {
+    return this.connection.ask(async () => evaluate(this.connection.client, script, [key], args));
   }
 }

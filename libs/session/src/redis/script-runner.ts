@@ -25,7 +25,14 @@ export interface ScriptRunnerSettings {
   readonly tombstoneTtl: number;
   /** Ms added to the servers' time. Not 0 in tests alone. */
   readonly timeShift: () => number;
+  /** Where events are also kept for consumers, and how much of them for how many ms; null for nowhere. */
+  readonly stream: { keyOf: (keys: UserKeys) => string; maxLength: number; retention: number } | null;
+  /** Takes what a script announced, as soon as its answer is there. */
+  readonly onAnnounced: (messages: readonly string[]) => void;
 }
+
+/** The announcements, where there are some, then the code and the values. */
+type RawReply = readonly (readonly Buffer[] | Buffer | number | null)[];
 
 /** Sends scripts by digest, and whole where a server has forgotten them; adds what every script wants to know. */
 export class ScriptRunner {
@@ -62,18 +69,21 @@ export class ScriptRunner {
     keys: UserKeys,
     args: readonly (ScriptArgument | typeof SENT_AT)[],
   ): Promise<ScriptReply> {
-    const { channel, origin, tombstoneTtl, timeShift } = this.settings;
+    const { channel, origin, tombstoneTtl, timeShift, stream, onAnnounced } = this.settings;
     const clock = await this.connection.clockFor(keys.slot);
     const shift = timeShift();
     const sentAt = clock.upperBound() + shift;
     // Not a moment later than the caller gives up: from then on nothing may change any more.
     const notAfter = clock.lowerBound() + shift + this.connection.settings.commandTimeout;
     const own = args.map((argument) => (argument === SENT_AT ? sentAt : argument));
-    const all = [channel, origin, shift, notAfter, tombstoneTtl, ...own];
+    const remembered = stream ? `${tombstoneTtl},${stream.maxLength},${stream.retention}` : tombstoneTtl;
+    const all = [channel, origin, shift, notAfter, remembered, ...own];
+    const declared = [keys.user, keys.expiries, ...(stream ? [stream.keyOf(keys)] : [])];
     const { client } = this.connection;
-    const raw = await this.connection.ask(async () => evaluate(client, script, [keys.user, keys.expiries], all));
-    const [code, ...values] = raw as [Buffer, ...(Buffer | number | null)[]];
-    return { code: code.toString('latin1'), values };
+    const raw = (await this.connection.ask(async () => evaluate(client, script, declared, all))) as RawReply;
+    const [announced, [code, ...values]] = Array.isArray(raw[0]) ? [raw[0], raw.slice(1)] : [[], raw];
+    if (announced.length > 0) onAnnounced(announced.map((message) => message.toString('utf8')));
+    return { code: String(code), values: values as (Buffer | number | null)[] };
   }
 }
 

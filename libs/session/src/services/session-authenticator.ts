@@ -5,11 +5,14 @@ import { judge, type LineageVerdict, type RotationRule } from '../model/lineage.
 import type { ResolvedSessionOptions } from '../options/resolved-options.js';
 import { SESSION_OPTIONS } from '../options/tokens.js';
 import { SessionStore, type LiveSession, type RenewRequest, type RotateOutcome } from '../ports/session-store.js';
+import { assertActorLives } from './actor-session.js';
 import { goneError, invalidToken } from './authentication-errors.js';
 
 export interface AuthenticateOptions {
   /** 64-bit digest of the client, compared when a token is repeated within its grace window. */
   client?: Buffer | null;
+  /** Whether the token must neither rotate nor be handed out anew, because its client is not to be trusted. */
+  withhold?: (live: LiveSession) => boolean;
 }
 
 export interface Authentication {
@@ -47,7 +50,7 @@ export class SessionAuthenticator {
    * @throws {AuthenticationError} for a token that does not hold, and for that of an ended session, with the reason.
    * @throws {StoreUnavailableError}
    */
-  async authenticate(token: string, { client = null }: AuthenticateOptions = {}): Promise<Authentication> {
+  async authenticate(token: string, { client = null, withhold }: AuthenticateOptions = {}): Promise<Authentication> {
     const credential = this.codec.parse(token, 'cookie');
     if (!credential) throw invalidToken();
     const live = await this.store.read(credential.sessionId);
@@ -62,6 +65,10 @@ export class SessionAuthenticator {
     });
     const { cookie } = live.lineages;
     const verdict = judge(cookie, presented, live.now, this.rule);
+    if (verdict !== 'unknown' && verdict !== 'theft') {
+      await assertActorLives(this.store, live);
+      if (withhold?.(live)) return of(live, null);
+    }
     switch (verdict) {
       case 'keep':
         return of(live, null);

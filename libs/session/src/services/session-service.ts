@@ -1,6 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
+import { randomBytes } from 'node:crypto';
+import { anonymousUserId, isAnonymousUserId } from '../model/alias.js';
 import { CredentialCodec, secretHash } from '../model/credential.js';
-import { SessionError } from '../model/errors.js';
+import { InvalidArgumentError, SessionError } from '../model/errors.js';
 import type { SessionLimit } from '../model/limit.js';
 import type { CredentialKind } from '../model/lineage.js';
 import { drawId } from '../model/secure-id.js';
@@ -77,11 +79,31 @@ export class SessionService {
    *
    * @throws {SessionLimitError} at the limit under `onLimit: 'reject'`.
    * @throws {SessionError} `session_vetoed` when the hook `beforeStart` returned false; whatever it threw, otherwise.
+   * @throws {InvalidArgumentError} for a user id that begins with `anonymous:`.
    */
   async start<T = SessionData>(input: NewSession<T>, options: StartOptions = {}): Promise<StartedSession<T>> {
+    if (typeof input.userId === 'string' && isAnonymousUserId(input.userId)) {
+      throw new InvalidArgumentError('userId', 'must not begin with "anonymous:", which sessions without a user begin with');
+    }
     if ((await this.options.beforeStart?.(input as NewSession)) === false) {
       throw new SessionError('session_vetoed', 'The application does not let this session start.');
     }
+    return this.begin(input, options);
+  }
+
+  /**
+   * Starts a session that has no user yet, under an id that no other has. It is for explicit actions, such as filling a
+   * cart: whoever only looks needs none (ASVS 5.0, 7.6.2). The hook `beforeStart` is not asked.
+   */
+  async startAnonymous<T = SessionData>(
+    input: Omit<NewSession<T>, 'userId'> = {},
+    options: Pick<StartOptions, 'client'> = {},
+  ): Promise<StartedSession<T>> {
+    const userId = anonymousUserId(randomBytes(16).toString('base64url'));
+    return this.begin({ ...input, userId }, options);
+  }
+
+  private async begin<T>(input: NewSession<T>, options: StartOptions): Promise<StartedSession<T>> {
     const kinds = options.credentials ?? ['cookie'];
     const cookie = kinds.includes('cookie') ? this.draw() : null;
     const refresh = kinds.includes('refresh') ? this.draw() : null;
@@ -154,6 +176,20 @@ export class SessionService {
    */
   async stepUp<T = SessionData>(sessionId: string, options: RenewOptions = {}): Promise<RenewedSession<T>> {
     return this.renew<T>(sessionId, { ...options, freshen: true });
+  }
+
+  /**
+   * After a change of password: ends the user's other sessions with the reason `revoked`, and draws new secrets for this
+   * one (ASVS 5.0, 7.4.3). Where it fails half way, calling it again does the rest.
+   *
+   * @throws {AuthenticationError} as `rotate`.
+   */
+  async passwordChanged<T = SessionData>(
+    keep: { id: string; userId: string },
+    options: RenewOptions = {},
+  ): Promise<RenewedSession<T> & { ended: number }> {
+    const ended = await this.endOthers(keep, { reason: 'revoked' });
+    return { ...(await this.rotate<T>(keep.id, options)), ended };
   }
 
   /** Ends a session. False when there was no live one, or it is not the given user's. */

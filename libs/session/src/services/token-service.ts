@@ -5,6 +5,7 @@ import { checkedClaims, newTokenId, tokenIssuedAt, type AccessTokenClaims } from
 import { ACCESS_TOKEN_TYPE, accessTokenHeader } from '../model/compact-jwt.js';
 import { CredentialCodec, secretHash } from '../model/credential.js';
 import { AuthenticationError, SessionError } from '../model/errors.js';
+import { judge } from '../model/lineage.js';
 import type { Session } from '../model/session.js';
 import type { JwtKey } from '../options/jwt-keys.js';
 import type { JwtAlgorithm } from '../options/session-module-options.js';
@@ -12,6 +13,7 @@ import type { ResolvedJwtOptions, ResolvedSessionOptions } from '../options/reso
 import { SESSION_OPTIONS } from '../options/tokens.js';
 import { SessionStore, type LiveSession } from '../ports/session-store.js';
 import { AccessTokenVerifier, type VerifiedAccessToken } from './access-token-verifier.js';
+import { assertActorLives } from './actor-session.js';
 import { goneError, invalidToken } from './authentication-errors.js';
 
 /** Access tokens live up to this part shorter than asked, so that many that were issued at once do not expire at once. */
@@ -37,6 +39,8 @@ export interface RefreshedTokens extends TokenPair {
 export interface RefreshOptions {
   /** 64-bit digest of the client: a repeated token from another client counts as theft. */
   client?: Buffer | null;
+  /** Looks at the session of a good token before anything changes, for one read more. What it throws refuses the token. */
+  inspect?: ((live: LiveSession) => Promise<void>) | undefined;
 }
 
 interface Signer {
@@ -174,6 +178,7 @@ export class TokenService extends AccessTokenVerifier {
     if (live.tokenRevoked || issuedAt < live.tokensFrom) {
       throw new AuthenticationError('session_revoked', 'The access token was revoked. Refresh it, or sign in again.');
     }
+    await assertActorLives(this.store, live);
     return { live, tokenId: claims.jti, expiresAt: claims.exp * 1000 };
   }
 
@@ -187,12 +192,18 @@ export class TokenService extends AccessTokenVerifier {
     const { refreshGrace } = this.jwt;
     const credential = this.codec.parse(refreshToken, 'refresh');
     if (!credential) throw invalidToken();
+    const presented = { hash: secretHash(credential.secret), n: credential.n, client: options.client ?? null };
+    const rule = { grace: refreshGrace, rotateAfter: refreshGrace, rotateFirst: true };
+    if (options.inspect) {
+      const live = await this.store.read(credential.sessionId);
+      const verdict = live.state === 'live' ? judge(live.lineages.refresh, presented, live.now, rule) : 'unknown';
+      // A guess is nobody's token, and of a stolen one the store decides whatever else it finds.
+      if (live.state === 'live' && verdict !== 'unknown' && verdict !== 'theft') await options.inspect(live);
+    }
     const outcome = await this.store.rotate(credential.sessionId, {
       kind: 'refresh',
-      presented: { hash: secretHash(credential.secret), n: credential.n, client: options.client ?? null },
-      grace: refreshGrace,
-      rotateAfter: refreshGrace,
-      rotateFirst: true,
+      presented,
+      ...rule,
       touch: true,
     });
     switch (outcome.state) {

@@ -3,6 +3,7 @@ import { describeDamage } from './contract/damage.js';
 import { describeData } from './contract/data.js';
 import { describeDeadlines } from './contract/deadlines.js';
 import { describeDestroy } from './contract/destroy.js';
+import { describeDevices } from './contract/devices.js';
 import { describeEvents } from './contract/events.js';
 import { describeLimits } from './contract/limits.js';
 import { describeRead } from './contract/read.js';
@@ -46,6 +47,7 @@ export function describeSessionStore(name: string, createHarness: CreateStoreHar
     describeCreate(open);
     describeData(open);
     describeLimits(open);
+    describeDevices(open);
     describeDeadlines(open);
     describeRead(open);
     describeUpdate(open);

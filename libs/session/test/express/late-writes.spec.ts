@@ -16,7 +16,7 @@ describe.each(BACKENDS)('late and parallel writes, on %s', (backend) => {
 
   const open = async (options: Partial<AliasedStoreOptions> = {}): Promise<void> => {
     harness = await openBackend(backend);
-    store = new SessionExpressStore({ ...options, store: harness.store } as AliasedStoreOptions);
+    store = new SessionExpressStore({ ...options, store: harness.store });
   };
 
   /** A site with a route that reads the session, waits at the gate, and then puts its body in the session. */
@@ -115,7 +115,10 @@ describe.each(BACKENDS)('late and parallel writes, on %s', (backend) => {
       const site = await openSlowSite(gate);
       const browser = site.browser();
       await browser.post('/set', { a: 1 });
-      const sid = decodeURIComponent(browser.jar.get('connect.sid') ?? '').slice(2).split('.')[0] ?? '';
+      const sid =
+        decodeURIComponent(browser.jar.get('connect.sid') ?? '')
+          .slice(2)
+          .split('.')[0] ?? '';
       const slow = browser.post('/slow', { b: 2 });
       await gate.reached;
       await store.regenerate({ sessionID: sid, sessionStore: store, headers: {} } as never);
@@ -166,7 +169,13 @@ describe.each(BACKENDS)('late and parallel writes, on %s', (backend) => {
   });
 
   describe('mergeConcurrentWrites', () => {
-    const race = async (site: Site, gate: Gate, slowBody: object, fastPath: string, fastBody?: object): Promise<unknown> => {
+    const race = async (
+      site: Site,
+      gate: Gate,
+      slowBody: object,
+      fastPath: string,
+      fastBody?: object,
+    ): Promise<unknown> => {
       const browser = site.browser();
       await browser.post('/set', { a: 1, list: [1] });
       const slow = browser.post('/slow', slowBody);
@@ -215,8 +224,13 @@ describe.each(BACKENDS)('late and parallel writes, on %s', (backend) => {
       expect(await harness.store.getActiveSessions('ann')).toHaveLength(1);
     });
 
-    it('works with a serializer of one\'s own', async () => {
-      await open({ serializer: { stringify: (value) => `v1:${JSON.stringify(value)}`, parse: async (text) => JSON.parse(text.slice(3)) as object } });
+    it("works with a serializer of one's own", async () => {
+      await open({
+        serializer: {
+          stringify: (value) => `v1:${JSON.stringify(value)}`,
+          parse: async (text) => JSON.parse(text.slice(3)) as object,
+        },
+      });
       const gate = new Gate();
       expect(await race(await openSlowSite(gate), gate, { slow: true }, '/set', { fast: true })).toEqual({
         a: 1,

@@ -1,3 +1,4 @@
+import type { Express } from 'express';
 import { SessionExpressStore } from '../../src/express/index.js';
 import type { StoreHarness } from '../../src/testing/store-harness.js';
 import { BACKENDS, closeBackends, openBackend } from './support/backends.js';
@@ -148,7 +149,7 @@ describe.each(BACKENDS)('express-session on sockets, on %s', (backend) => {
   });
 
   describe('regenerate', () => {
-    const routes = (app: import('express').Express): unknown =>
+    const routes = (app: Express): unknown =>
       app.post('/regenerate', (request, response, next) => {
         const before = request.sessionID;
         request.session.regenerate((error) => {
@@ -219,7 +220,9 @@ describe.each(BACKENDS)('express-session on sockets, on %s', (backend) => {
         store,
         routes: (app) =>
           app.post('/reload', (request, response, next) => {
-            store.destroy(request.sessionID, () => request.session.reload((error) => (error ? next(error) : response.json({}))));
+            store.destroy(request.sessionID, () =>
+              request.session.reload((error) => (error ? next(error) : response.json({}))),
+            );
           }),
       });
       const browser = site.browser();
@@ -230,7 +233,7 @@ describe.each(BACKENDS)('express-session on sockets, on %s', (backend) => {
   });
 
   describe('the cookie', () => {
-    const routes = (app: import('express').Express): unknown => {
+    const routes = (app: Express): void => {
       app.post('/remember', (request, response) => {
         request.session.cookie.maxAge = 30 * 24 * 60 * MINUTE;
         response.json(dataOf(request));

@@ -10,12 +10,17 @@ const DAY = 24 * 60 * 60_000;
 afterEach(closeBackends);
 
 /** A session as express-session hands it to a store. */
-function sessionWith(data: Record<string, unknown> = {}, cookie: Record<string, unknown> = { maxAge: DAY }): SessionData {
+function sessionWith(
+  data: Record<string, unknown> = {},
+  cookie: Record<string, unknown> = { maxAge: DAY },
+): SessionData {
   return { cookie: new (Cookie as unknown as new (options: object) => SessionData['cookie'])(cookie), ...data };
 }
 
 /** What a callback was called with. */
-async function called<T>(call: (callback: (error: unknown, value?: T) => void) => unknown): Promise<[unknown, T | undefined]> {
+async function called<T>(
+  call: (callback: (error: unknown, value?: T) => void) => unknown,
+): Promise<[unknown, T | undefined]> {
   return new Promise((resolve) => {
     call((error, value) => resolve([error, value]));
   });
@@ -27,14 +32,25 @@ describe.each(BACKENDS)('the methods of a store of express-session, on %s', (bac
 
   const open = async (options: Partial<AliasedStoreOptions> = {}): Promise<void> => {
     harness = await openBackend(backend);
-    store = new SessionExpressStore({ store: harness.store, ...options } as AliasedStoreOptions);
+    store = new SessionExpressStore({ store: harness.store, ...options });
   };
 
   beforeEach(() => open());
 
   it('is a store of express-session', () => {
     expect(store).toBeInstanceOf(Store);
-    for (const method of ['get', 'set', 'destroy', 'touch', 'all', 'length', 'clear', 'regenerate', 'createSession', 'load']) {
+    for (const method of [
+      'get',
+      'set',
+      'destroy',
+      'touch',
+      'all',
+      'length',
+      'clear',
+      'regenerate',
+      'createSession',
+      'load',
+    ]) {
       expect(typeof Reflect.get(store, method)).toBe('function');
     }
   });
@@ -169,7 +185,9 @@ describe.each(BACKENDS)('the methods of a store of express-session, on %s', (bac
       await harness.advance(10_000);
       expect(await store.get('short')).toBeUndefined();
       expect(await store.get('long')).toBeDefined();
-      await expect(store.set('wrong', sessionWith({ seconds: 'soon' }))).rejects.toThrow('ttl: must return a number of seconds');
+      await expect(store.set('wrong', sessionWith({ seconds: 'soon' }))).rejects.toThrow(
+        'ttl: must return a number of seconds',
+      );
     });
 
     it.each([
@@ -187,7 +205,9 @@ describe.each(BACKENDS)('the methods of a store of express-session, on %s', (bac
     });
 
     it('is refused where it is no date', async () => {
-      await expect(store.set('sid', { cookie: { expires: 'soon' } } as unknown as SessionData)).rejects.toThrow('cookie.expires: must be a date');
+      await expect(store.set('sid', { cookie: { expires: 'soon' } } as unknown as SessionData)).rejects.toThrow(
+        'cookie.expires: must be a date',
+      );
     });
 
     it('does not come at all with disableTTL', async () => {
@@ -361,10 +381,14 @@ describe.each(BACKENDS)('the methods of a store of express-session, on %s', (bac
 
     it('work with 1,000 sessions', async () => {
       await Promise.all(
-        Array.from({ length: 1_000 }, (_, n) => store.set(`sid-${n}`, sessionWith({ n, ...(n % 2 === 0 && { userId: `user-${n}` }) }))),
+        Array.from({ length: 1_000 }, (_, n) =>
+          store.set(`sid-${n}`, sessionWith({ n, ...(n % 2 === 0 && { userId: `user-${n}` }) })),
+        ),
       );
       const all = await store.all();
-      expect(all.map((session) => session['n'] as number).sort((a, b) => a - b)).toEqual(Array.from({ length: 1_000 }, (_, n) => n));
+      expect(all.map((session) => session['n'] as number).sort((a, b) => a - b)).toEqual(
+        Array.from({ length: 1_000 }, (_, n) => n),
+      );
       expect(new Set(await store.ids()).size).toBe(1_000);
       expect(await store.length()).toBe(1_000);
       expect(await harness.store.count()).toBe(1_000);

@@ -401,8 +401,11 @@ describe('trouble with Redis', () => {
 
     afterEach(() => server.stop());
 
-    it('of an own connection is bounded while Redis hangs, and when it is gone', async () => {
-      for (const ail of [() => server.pause(), () => server.kill()]) {
+    it('of an own connection is bounded while Redis hangs, and when it is gone; nothing connects again', async () => {
+      for (const [ail, mend] of [
+        [() => server.pause(), () => server.resume()],
+        [() => server.kill(), () => server.restart()],
+      ] as const) {
         const connection = await RedisConnection.open(server.url, { commandTimeout: TIMEOUT });
         const store = new RedisSessionStore(connection, { keyPrefix: PREFIX });
         store.subscribe(() => undefined);
@@ -410,10 +413,14 @@ describe('trouble with Redis', () => {
         await ail();
         await soon(store.close());
         await soon(store.close());
-        await until(() => connection.client.status === 'end');
-        server.resume();
+        await until(() => connection.client.status !== 'ready');
+        await mend();
+        const watcher = new Redis({ port: server.port });
+        await pause(100);
+        const list = String(await watcher.call('CLIENT', 'LIST')).trim();
+        expect(list.split('\n')).toHaveLength(1);
+        discard(watcher);
       }
-      await server.restart();
     });
 
     it('leaves an adopted client open and usable, with no listener of ours on it, and hears nothing more', async () => {

@@ -128,12 +128,11 @@ local counts = deviceType < UNCOUNTED
 local isNew = counts and isNewDevice()
 if counts and ((mostOfType and not evictDownTo(liveOfType, mostOfType)) or not evictDownTo(live, most)) then
   announce('limit-reached', userKey .. sid, nil, userId)
-  publish()
   local reply = { 'limit', now }
   for _, value in ipairs(redis.call('HGETALL', user)) do
     reply[#reply + 1] = value
   end
-  return reply
+  return announced(reply)
 end
 
 local client = ARGV[22] ~= '' and ARGV[22] or nil
@@ -158,5 +157,4 @@ end
 finish(userKey, ends)
 forgetTokens(tokens)
 keepUntil(deadlineOf(clock))
-publish()
-return { 'created', packed, stored[2], stored[3] }
+return announced({ 'created', packed, stored[2], stored[3] })

@@ -55,5 +55,4 @@ finish(userKey, ends)
 if ended > 0 then
   redis.call('HSET', user, 'p', withOperation(operation, ended))
 end
-publish()
-return { 'ended', ended }
+return announced({ 'ended', ended })

@@ -61,6 +61,4 @@ local deadline = deadlineOf(clock)
 redis.call('ZADD', expiries, integer(deadline), userKey .. sid)
 keepUntil(deadline)
 announce('renewed', userKey .. sid)
-local reply = withSnapshot({ 'renewed', now }, sid)
-publish()
-return reply
+return announced(withSnapshot({ 'renewed', now }, sid))

@@ -9,7 +9,6 @@ if not liveClock(sid) then
 end
 if deadline > now and (tonumber(redis.call('HGET', user, field)) or 0) < deadline then
   redis.call('HSET', user, field, integer(deadline))
-  announce('changed', userKey .. sid)
-  publish()
+  announce('changed', userKey .. sid, 'tokens-revoked')
 end
-return { 'revoked' }
+return announced({ 'revoked' })

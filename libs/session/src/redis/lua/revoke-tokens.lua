@@ -20,8 +20,7 @@ redis.call('HSET', user, 'x', integer(cutoff), 'p', withOperation(operation, cut
 local clocks = readClocks(sids)
 for _, sid in ipairs(sids) do
   if not clocks[sid] or not expiryOf(clocks[sid]) then
-    announce('changed', userKey .. sid, nil, userId)
+    announce('changed', userKey .. sid, 'tokens-revoked', userId)
   end
 end
-publish()
-return { 'revoked', cutoff }
+return announced({ 'revoked', cutoff })

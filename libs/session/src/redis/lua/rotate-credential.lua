@@ -40,8 +40,7 @@ elseif n == lineage.n - 1 and age <= grace and not otherClient then
 else
   announce('reuse-detected', userKey .. sid)
   finish(userKey, { { sid, 'reuse', clock.createdAt } })
-  publish()
-  return { 'theft' }
+  return announced({ 'theft' })
 end
 
 local changes = state == 'rotated' or state == 'advanced'
@@ -75,6 +74,4 @@ if kind == 2 then
 elseif state == 'rotated' then
   announce('changed', userKey .. sid)
 end
-local reply = withSnapshot({ state, now, lineage.n }, sid)
-publish()
-return reply
+return announced(withSnapshot({ state, now, lineage.n }, sid))

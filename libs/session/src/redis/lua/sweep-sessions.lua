@@ -46,5 +46,4 @@ if exists then
   local _, tokens = scan()
   forgetTokens(tokens)
 end
-publish()
-return { 'swept', swept, staying }
+return announced({ 'swept', swept, staying })

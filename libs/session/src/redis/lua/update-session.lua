@@ -25,6 +25,4 @@ clock.revision = string.sub(operation, 1, 6)
 clock.profileSeq = seen or clock.profileSeq
 redis.call('HSET', user, 'r' .. sid, ARGV[8], 'c' .. sid, packClock(clock), 'p', withOperation(operation, 0))
 announce('changed', userKey .. sid)
-local reply = withSnapshot({ 'updated', now }, sid)
-publish()
-return reply
+return announced(withSnapshot({ 'updated', now }, sid))

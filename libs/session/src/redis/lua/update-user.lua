@@ -39,6 +39,5 @@ if #live > 0 and #fields > 0 then
   for _, sid in ipairs(live) do
     announce('changed', userKey .. sid, nil, userId)
   end
-  publish()
 end
-return { 'updated', #live }
+return announced({ 'updated', #live })

@@ -169,7 +169,8 @@ export function describeEvents(open: OpenStore): void {
       const third = await store.create({ userId: 'ada' });
       await log.settle();
       await Promise.all(inner);
-      expect(found).toEqual([2]);
+      expect(found).toHaveLength(1);
+      expect(found[0]).toBeLessThanOrEqual(2);
       expect(await store.getActiveSessions('ada')).toEqual([third]);
       const ends = [];
       for (const session of earlier) ends.push(await log.endsOf(session));

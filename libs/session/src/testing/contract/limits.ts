@@ -68,6 +68,18 @@ export function describeLimits(open: OpenStore): void {
       await expectRefusal(store.create({ userId: 'ada' }), 'session_limit_reached');
     });
 
+    it('lets sessions of one millisecond leave in the order of their ids, so that every adapter chooses alike', async () => {
+      const bed = await open({ limit: { max: 20, onLimit: 'evict-oldest' } });
+      const { store } = bed;
+      const created = await Promise.all(Array.from({ length: 20 }, () => store.create({ userId: 'ada' })));
+      const order = created.sort((a, b) => a.createdAt - b.createdAt || (a.id < b.id ? -1 : 1));
+      await bed.advance(SECOND);
+      for (const { id } of order) {
+        await store.create({ userId: 'ada' });
+        expect(await store.read(id)).toMatchObject({ state: 'ended', reason: 'evicted' });
+      }
+    });
+
     it('is one for each user', async () => {
       const { store } = await open({ limit: { max: 1, onLimit: 'reject' } });
       await store.create({ userId: 'ada' });

@@ -13,17 +13,32 @@ local RESEND_WINDOW = math.max(10000, notAfter - arrived)
 
 local messages = {}
 
--- Queues an announcement; `publish` sends all of them as the script's last act.
+-- Queues an announcement; `announced` sends all of them as the script's last act.
 local function announce(kind, sessionId, detail, userId)
   messages[#messages + 1] = table.concat({ '1', origin, kind, sessionId, integer(now), detail or '-' }, ' ')
     .. '\n' .. (userId or redis.call('HGET', user, 'u') or '')
 end
 
--- A script does not roll back: what is announced must not be able to fail it.
-local function publish()
+-- Whether consumers are to be told: of what happened to somebody, not of every use.
+local function isKept(message)
+  return not string.find(message, '^1 %S+ refreshed ') and not string.find(message, '^1 %S+ changed %S+ %S+ %-\n')
+end
+
+-- Sends what was announced, and puts it before the reply: the asking instance shall hear of it also while the channel does
+-- not reach it. A script does not roll back: what is announced must not be able to fail it.
+local function announced(reply)
+  if #messages == 0 then
+    return reply
+  end
   for _, message in ipairs(messages) do
+    if stream and isKept(message) then
+      redis.pcall('XADD', stream, 'MAXLEN', '~', streamLength, '*', 'm', message)
+      redis.pcall('PEXPIRE', stream, streamLifetime)
+    end
     redis.pcall('PUBLISH', channel, message)
   end
+  table.insert(reply, 1, messages)
+  return reply
 end
 
 -- Every sid in the user's hash, sound or not, and the fields of singly revoked tokens.

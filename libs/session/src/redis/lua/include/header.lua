@@ -1,10 +1,14 @@
 -- Shared opening of every script.
--- KEYS[1] the user's hash; KEYS[2] the bucket's sorted set of deadlines.
+-- KEYS[1] the user's hash; KEYS[2] the bucket's sorted set of deadlines; KEYS[3] where events are also kept for consumers,
+-- the stream that takes them.
 -- ARGV[1] channel; ARGV[2] name of the asking instance; ARGV[3] ms added to the server's time (0 but in tests);
--- ARGV[4] instant after which the script must change nothing; ARGV[5] ms for which an ended session is remembered.
+-- ARGV[4] instant after which the script must change nothing; ARGV[5] ms for which an ended session is remembered, and with
+-- KEYS[3] behind commas: most entries of the stream, ms for which it is kept.
 -- Returns early: {'late', now} past that instant; {'wrongtype'} where a key holds something that is not ours.
-local user, expiries = KEYS[1], KEYS[2]
-local channel, origin, notAfter, margin = ARGV[1], ARGV[2], tonumber(ARGV[4]), tonumber(ARGV[5])
+local user, expiries, stream = KEYS[1], KEYS[2], KEYS[3]
+local channel, origin, notAfter = ARGV[1], ARGV[2], tonumber(ARGV[4])
+local margin, streamLength, streamLifetime = string.match(ARGV[5], '^(%d+),?(%d*),?(%d*)$')
+margin = tonumber(margin)
 
 local function serverTime()
   local time = redis.call('TIME')
