@@ -34,6 +34,7 @@ export type {
 export type { IpPrivacy } from './model/ip.js';
 export { LIMIT_POLICIES, type LimitPolicy, type SessionLimit } from './model/limit.js';
 export type { CredentialKind, Lineage, Lineages, Presented, RotationRule } from './model/lineage.js';
+export { isAnonymousSession } from './model/alias.js';
 export { generateSecureSessionId, type SecureIdOptions } from './model/secure-id.js';
 export {
   DEVICE_TYPES,
@@ -108,6 +109,7 @@ export { MemoryTokenBlacklist, type MemoryTokenBlacklistOptions } from './memory
 
 export { AccessTokenVerifier, type VerifiedAccessToken } from './services/access-token-verifier.js';
 export { DeviceSessionService, type NewDeviceSession } from './services/device-session-service.js';
+export type { ImpersonateOptions } from './services/impersonations.js';
 export { SessionAdminService } from './services/session-admin-service.js';
 export type { AuthenticateOptions, Authentication } from './services/session-authenticator.js';
 export { SessionEvents } from './services/session-events.js';
@@ -128,15 +130,32 @@ export {
 } from './services/token-service.js';
 export type { AccessTokenClaims } from './model/access-claims.js';
 
-export { SessionHttpException, type SessionErrorBody } from './http/http-errors.js';
+export { SessionHttpException, type SessionErrorBody, type SessionSummary } from './http/http-errors.js';
 export { CurrentSession, CurrentUser, ReqSession } from './http/parameter-decorators.js';
-export { RequestSession, type SignedIn, type SignInOptions } from './http/request-session.js';
+export { RequestSession, type SignedIn } from './http/request-session.js';
+export type { SignInOptions } from './http/sign-in.js';
 export { JwtAuthGuard } from './http/jwt-auth.guard.js';
 export { JwtStrategy } from './http/jwt.strategy.js';
 export { RolesGuard } from './http/roles.guard.js';
-export { AllowPending, NoTouch, Public, RequireFresh, Roles, StepUp } from './http/route-decorators.js';
+export {
+  AllowAnonymous,
+  AllowPending,
+  NoTouch,
+  Public,
+  RequireFresh,
+  Roles,
+  StepUp,
+  Transport,
+} from './http/route-decorators.js';
 export type { HttpExchange, HttpRequest } from './http/http-exchange.js';
-export type { Transport } from './http/request-authenticator.js';
+export {
+  explainSessionSecurity,
+  generateFingerprint,
+  validateSessionSecurity,
+  type RequestLike,
+  type SessionSecurityOptions,
+  type SessionSecurityReason,
+} from './http/session-security.js';
 export { SessionExceptionFilter } from './http/session-exception.filter.js';
 export { SessionGate, type AdmissionOptions } from './http/session-gate.js';
 export { SessionGuard } from './http/session.guard.js';

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { SessionExpressStore } from './session-express-store.js';
 
 interface SessionRequest extends IncomingMessage {
-  session?: { touch(): unknown; save(callback: (error?: unknown) => void): unknown } | null | undefined;
+  session?: { touch(): unknown; save(callback: (error?: Error | null) => void): unknown } | null | undefined;
   sessionID?: string | undefined;
   sessionStore?: unknown;
 }

@@ -128,7 +128,7 @@ export class SessionExpressStore extends session.Store {
   override regenerate(request: ExpressRequest, callback?: (error?: unknown) => unknown): Promise<void> {
     return answer(
       new Promise<void>((resolve, reject) => {
-        super.regenerate(request, (error: unknown) => (error ? reject(error) : resolve()));
+        super.regenerate(request, (error?: Error | null) => (error ? reject(error) : resolve()));
       }),
       callback,
     );

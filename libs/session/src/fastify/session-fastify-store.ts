@@ -51,11 +51,10 @@ export class SessionFastifyStore extends EventEmitter {
   }
 
   /** The session, or undefined. Records no access. */
-  get<T extends object = ForeignSession>(
-    sessionId: string,
-    callback?: Callback<T | undefined>,
-  ): Promise<T | undefined> {
-    return answer(this.find(sessionId) as Promise<T | undefined>, callback);
+  get(sessionId: string): Promise<ForeignSession | undefined>;
+  get<T>(sessionId: string, callback: Callback<T>): void;
+  get<T>(sessionId: string, callback?: Callback<T>): Promise<ForeignSession | undefined> {
+    return answer(this.find(sessionId), callback as Callback<ForeignSession | undefined>);
   }
 
   /**
@@ -71,7 +70,7 @@ export class SessionFastifyStore extends EventEmitter {
     return answer(this.kept.end(sessionId), callback);
   }
 
-  private async find(sessionId: string): Promise<object | undefined> {
+  private async find(sessionId: string): Promise<ForeignSession | undefined> {
     const found = await this.kept.find(sessionId);
     return found ? { ...found.session, [ORIGIN]: new OriginTag(found.origin) } : undefined;
   }

@@ -1,6 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { SessionError } from '../model/errors.js';
-import type { Session } from '../model/session.js';
 import { resolveActorCookie } from '../options/cookie-options.js';
 import type { ResolvedSessionOptions } from '../options/resolved-options.js';
 import { SESSION_OPTIONS } from '../options/tokens.js';
@@ -43,12 +42,10 @@ export class ActorCookie extends TokenCookie {
   }
 
   /** Ends the administrator's own session, and forgets it: somebody signed in anew, or out. */
-  async abandon(exchange: HttpExchange, keep?: Pick<Session, 'id'>): Promise<void> {
+  async abandon(exchange: HttpExchange): Promise<void> {
     if (!this.isSentBy(exchange)) return;
     const found = await this.find(exchange);
-    if (found && found.authentication.live.session.id !== keep?.id) {
-      await this.sessions.end(found.authentication.live.session.id);
-    }
+    if (found) await this.sessions.end(found.authentication.live.session.id);
     this.clear(exchange);
   }
 }

@@ -18,6 +18,13 @@ export class RefreshCookie extends TokenCookie {
     this.enabled = jwt?.refreshCookie !== undefined;
   }
 
+  /** The refresh token for the body, unless a cookie takes it. */
+  handOver(exchange: HttpExchange, token: string, live: { session: Session; now: number }): { refreshToken?: string } {
+    if (!this.enabled) return { refreshToken: token };
+    this.write(exchange, token, live);
+    return {};
+  }
+
   /** Sets the token until the session's absolute end. */
   write(exchange: HttpExchange, token: string, { session, now }: { session: Session; now: number }): void {
     this.set(exchange, token, { expiresAt: session.expiresAt, now });

@@ -160,6 +160,11 @@ export class RequestAuthenticator {
   }
 }
 
+/** What a request is once it has just signed in. */
+export function authenticatedNow(live: LiveSession, transport: Transport): AuthenticatedRequest {
+  return { state: 'authenticated', transport, live, superseded: false, presented: null, suspicion: null };
+}
+
 /** A refusal is an answer about the request; only what is no fault of the request is thrown. */
 async function answered(judge: () => Promise<RequestAuthentication>): Promise<RequestAuthentication> {
   try {

@@ -1,35 +1,25 @@
-import type { SessionLimit } from '../model/limit.js';
-import { AuthenticationError, SessionError } from '../model/errors.js';
+import { SessionError } from '../model/errors.js';
 import type { NewSession, Session, SessionChange, SessionData, SessionPatch } from '../model/session.js';
 import type { LiveSession } from '../ports/session-store.js';
 import { invalidToken } from '../services/authentication-errors.js';
 import type { RenewOptions, RenewedSession, SessionService } from '../services/session-service.js';
 import type { AccessToken, TokenPair, TokenService } from '../services/token-service.js';
-import { metadataOf } from './client-facts.js';
-import type { CsrfPolicy } from './csrf-policy.js';
+import type { ActorCookie } from './actor-cookie.js';
+import type { ClientRecognition } from './client-recognition.js';
 import type { HttpExchange } from './http-exchange.js';
-import type {
-  AuthenticatedRequest,
-  RequestAuthentication,
-  RequestAuthenticator,
-  Transport,
+import type { Impersonation } from './impersonation.js';
+import {
+  authenticatedNow,
+  type AuthenticatedRequest,
+  type RequestAuthentication,
+  type RequestAuthenticator,
 } from './request-authenticator.js';
 import type { RefreshCookie } from './refresh-cookie.js';
 import type { RouteRules } from './route-rules.js';
 import type { SessionCookie } from './session-cookie.js';
-import { complaintAboutState } from './session-gate.js';
-
-export interface SignInOptions {
-  /** Keeps the session for `session.rememberMe`, and the cookie beyond the browser's end. Default false. */
-  rememberMe?: boolean;
-  /**
-   * What the client gets: `cookie` sets the session cookie; `bearer` returns an access and a refresh token and sets none;
-   * `both` does both. Default `cookie`.
-   */
-  transport?: Transport | 'both';
-  /** Overrides `session.maxSessionsPerUser` and `session.onLimit`. */
-  limit?: SessionLimit;
-}
+import { complaintAboutState, notSignedIn } from './session-gate.js';
+import type { SignIn, SignInOptions } from './sign-in.js';
+import type { TokenRefresh } from './token-refresh.js';
 
 /** A session and what goes to the client in the body; the cookie is on its way already. */
 export interface SignedIn<T = SessionData> {
@@ -44,8 +34,12 @@ export interface RequestSessionTools {
   readonly authenticator: RequestAuthenticator;
   readonly cookie: SessionCookie;
   readonly refreshCookie: RefreshCookie;
-  readonly csrf: CsrfPolicy;
   readonly tokens: TokenService;
+  readonly refreshing: TokenRefresh;
+  readonly signIn: SignIn;
+  readonly impersonation: Impersonation;
+  readonly actors: ActorCookie;
+  readonly clients: ClientRecognition;
 }
 
 /**
@@ -69,33 +63,61 @@ export class RequestSession {
 
   /**
    * Signs in: a new session with a new id and new secrets, never one the client chose (ASVS 5.0, 7.2.4). A session that
-   * the request's cookie holds ends with the reason `replaced`. Fills in user agent and address.
+   * the request's cookie holds ends with the reason `replaced`; where it was anonymous, the hook `mergeAnonymous` says what
+   * of its data goes over. Fills in what the request tells of its client: user agent, address, fingerprint, name and type
+   * of the device, with `device.cookie` an id for it, and with `locate` where it is.
    *
    * @throws {SessionError} `csrf_rejected` when another site sent the request: it would sign the user in as somebody else.
    * @throws {SessionLimitError} at the limit under `onLimit: 'reject'`.
    */
   async start<T = SessionData>(input: NewSession<T>, options: SignInOptions = {}): Promise<SignedIn<T>> {
+    const started = await this.tools.signIn.start<T>(this.exchange, input, options);
+    return this.signedIn(started, started.live);
+  }
+
+  /**
+   * The session of a visitor who is not signed in: the request's own where it has one, else a new anonymous one, with these
+   * data. For explicit actions alone (ASVS 5.0, 7.6.2). Guards let it in under `@AllowAnonymous()` and nowhere else, and it
+   * never becomes a user's: signing in starts another one.
+   *
+   * @throws {SessionError} `csrf_rejected` when another site sent the request.
+   */
+  async startAnonymous<T = SessionData>(data?: T): Promise<Session<T>> {
+    const request = await this.tools.authenticator.authenticate(this.exchange);
+    if (request.state === 'authenticated' && !request.superseded && !request.suspicion) {
+      return request.live.session as Session<T>;
+    }
+    return this.tools.signIn.startAnonymous<T>(this.exchange, data);
+  }
+
+  /**
+   * Acts as somebody else from now on: a session of theirs that names this one as its `actor`, and ends with it. The
+   * browser's cookie changes to it and `endImpersonation` brings this session back; a client with a bearer token gets an
+   * access token for it. Whether this administrator may do so is for the route to decide. See
+   * `SessionAdminService.impersonate`.
+   *
+   * @throws {AuthenticationError} when nobody is signed in.
+   * @throws {SessionError} `insufficient_scope` from a session that is itself impersonated, anonymous or pending.
+   */
+  async impersonate<T = SessionData>(user: NewSession<T>): Promise<SignedIn<T>> {
     this.exchange.assertCanSetHeaders();
-    this.tools.csrf.check(this.exchange);
-    const { sessions, cookie, authenticator, tokens } = this.tools;
-    const { transport = 'cookie', ...startOptions } = options;
-    if (transport !== 'cookie') tokens.assertEnabled();
-    const previous = await this.findCookieSession();
-    const isOwn = previous !== null && previous.session.userId === input.userId;
-    const started = await sessions.start<T>(
-      { ...input, metadata: { ...metadataOf(this.exchange), ...input.metadata } },
-      {
-        ...startOptions,
-        credentials: transport === 'both' ? ['cookie', 'refresh'] : [transport === 'cookie' ? 'cookie' : 'refresh'],
-        ...(isOwn && { replaces: previous.session.id }),
-      },
-    );
-    if (previous && !isOwn) await this.replace(previous.session, started.session);
-    const live = liveOf(started.session as Session);
-    if (started.cookieToken !== undefined) cookie.write(this.exchange, started.cookieToken, live);
-    else if (previous) cookie.clear(this.exchange);
-    authenticator.remember(this.exchange, authenticated(live, transport === 'bearer' ? 'bearer' : 'cookie'));
-    return this.signedIn(started, live);
+    const request = await this.require();
+    const { session, live } = await this.tools.impersonation.start<T>(this.exchange, request, user);
+    this.exchange.forbidCaching();
+    if (request.transport === 'cookie') return { session };
+    return { session, tokens: this.tools.tokens.issueFor(live) };
+  }
+
+  /**
+   * Ends the impersonation and returns to the administrator's own session, in a browser that holds both.
+   *
+   * @throws {SessionError} `invalid_request` where the session acts as nobody else.
+   * @throws {AuthenticationError} `session_required` where the administrator has no session to return to; the
+   *   impersonation has ended.
+   */
+  async endImpersonation(): Promise<Session> {
+    this.exchange.assertCanSetHeaders();
+    return this.tools.impersonation.end(this.exchange, await this.require());
   }
 
   /**
@@ -104,18 +126,8 @@ export class RequestSession {
    * @throws {AuthenticationError} for a token that does not hold or is not there, or whose session ended.
    */
   async refresh(refreshToken?: string): Promise<Required<SignedIn>> {
-    const { tokens, refreshCookie, csrf } = this.tools;
-    const inCookie = refreshToken === undefined && refreshCookie.enabled ? refreshCookie.read(this.exchange) : null;
-    if (inCookie !== null) {
-      this.exchange.assertCanSetHeaders();
-      csrf.check(this.exchange);
-    }
-    const token = refreshToken ?? inCookie;
-    if (token === null) throw new AuthenticationError('session_required', 'Send a refresh token.');
-    this.exchange.forbidCaching();
-    const { session, refreshToken: next, ...access } = await tokens.refresh(token);
-    const kept = inCookie === null ? { refreshToken: next } : this.handOver(next, { session, now: session.lastAccess });
-    return { session, tokens: { ...access, ...kept } };
+    const { session, ...tokens } = await this.tools.refreshing.refresh(this.exchange, refreshToken);
+    return { session, tokens };
   }
 
   /**
@@ -131,31 +143,60 @@ export class RequestSession {
 
   /**
    * As `rotate`, once the user has proved again who they are: the session counts as fresh (ASVS 5.0, 7.5.1). Under
-   * `@StepUp()` a lost answer can be asked for again with the replaced cookie for 30 seconds.
+   * `@StepUp()` a lost answer can be asked for again with the replaced cookie for 30 seconds. Where the client differs from
+   * the one the session remembers, the session takes it over.
    *
    * @param patch What the proof changes, such as `{ amr: ['pwd', 'otp'], acr: 'aal2', pending: false }`.
    * @throws {AuthenticationError} when nobody is signed in.
+   * @throws {SessionError} `insufficient_scope` in an impersonated session.
    */
   async stepUp(patch?: SessionPatch): Promise<SignedIn> {
-    const request = await this.require({ superseded: true });
-    return this.renew(request, (id, options) => this.tools.sessions.stepUp(id, options), patch);
+    const request = this.assertOwn(await this.require({ superseded: true }));
+    const client = this.tools.clients.takeOver(this.exchange, request.live.session);
+    const all = client || patch ? { ...client, ...patch } : undefined;
+    return this.renew(request, (id, options) => this.tools.sessions.stepUp(id, options), all);
+  }
+
+  /**
+   * After a change of password: the user's other sessions end with the reason `revoked`, and this one goes on under new
+   * secrets (ASVS 5.0, 7.4.3). Where it fails half way, calling it again does the rest.
+   *
+   * @returns also how many ended.
+   * @throws {AuthenticationError} when nobody is signed in.
+   * @throws {SessionError} `insufficient_scope` in an impersonated session.
+   */
+  async passwordChanged(patch?: SessionPatch): Promise<SignedIn & { ended: number }> {
+    const request = this.assertOwn(await this.require());
+    let ended = 0;
+    const signedIn = await this.renew(
+      request,
+      async (_, options) => {
+        const renewed = await this.tools.sessions.passwordChanged(request.live.session, options);
+        ended = renewed.ended;
+        return renewed;
+      },
+      patch,
+    );
+    return { ...signedIn, ended };
   }
 
   /**
    * Signs out: ends the session and clears the cookies. Where our own cookie or access token has expired, or its session is
-   * over already, there is nothing to end and that is fine. Returns whether a session ended.
+   * over already, there is nothing to end and that is fine. An administrator who acts as somebody else is signed out
+   * altogether. Returns whether a session ended.
    *
    * @throws {AuthenticationError} without credentials, and for such as we never signed (ASVS 5.0, 9.1.1).
    * @throws {SessionError} `csrf_rejected`; the cookie then stays.
    */
   async end(): Promise<boolean> {
     this.exchange.assertCanSetHeaders();
-    const { authenticator, sessions } = this.tools;
+    const { authenticator, sessions, actors } = this.tools;
     const request = await authenticator.authenticate(this.exchange);
-    if (request.state === 'none') throw new AuthenticationError('session_required', 'Sign in first.');
+    if (request.state === 'none') throw notSignedIn();
     if (request.state === 'refused' && request.error.statusCode !== 401) throw request.error;
     const holds = request.state === 'authenticated' && !request.superseded;
     const ended = holds ? await sessions.end(request.live.session.id) : false;
+    if (holds) await actors.abandon(this.exchange);
     this.forget(request);
     if (request.state === 'refused' && !authenticator.isOwn(this.exchange)) throw request.error;
     return ended;
@@ -206,7 +247,7 @@ export class RequestSession {
     if (renewed.cookieToken !== undefined && request.transport === 'cookie') {
       this.tools.cookie.write(this.exchange, renewed.cookieToken, live);
     }
-    this.tools.authenticator.remember(this.exchange, { ...request, live, superseded: false, presented: null });
+    this.tools.authenticator.remember(this.exchange, authenticatedNow(live, request.transport));
     return this.signedIn(renewed, live);
   }
 
@@ -214,25 +255,15 @@ export class RequestSession {
     const { session, refreshToken } = secrets;
     this.exchange.forbidCaching();
     if (refreshToken === undefined) return { session };
-    return { session, tokens: { ...this.tools.tokens.issueFor(live), ...this.handOver(refreshToken, live) } };
+    const { tokens, refreshCookie } = this.tools;
+    const kept = refreshCookie.handOver(this.exchange, refreshToken, live);
+    return { session, tokens: { ...tokens.issueFor(live), ...kept } };
   }
 
-  /** The refresh token for the body, unless a cookie takes it. */
-  private handOver(refreshToken: string, live: { session: Session; now: number }): { refreshToken?: string } {
-    const { refreshCookie } = this.tools;
-    if (!refreshCookie.enabled) return { refreshToken };
-    refreshCookie.write(this.exchange, refreshToken, live);
-    return {};
-  }
-
-  /** The new session is there first, so that nothing is lost when the old one cannot be ended. */
-  private async replace(old: Session, by: { id: string }): Promise<void> {
-    try {
-      await this.tools.sessions.end(old.id, { reason: 'replaced' });
-    } catch (error) {
-      await this.tools.sessions.end(by.id).catch(() => undefined);
-      throw error;
-    }
+  /** Whoever acts as the user is not the user, and can prove nothing. */
+  private assertOwn(request: AuthenticatedRequest): AuthenticatedRequest {
+    if (!request.live.session.actor) return request;
+    throw new SessionError('insufficient_scope', 'This is for the user alone, not for whoever acts as them.');
   }
 
   private async find(): Promise<AuthenticatedRequest | null> {
@@ -245,21 +276,11 @@ export class RequestSession {
   private async require({ superseded = false } = {}): Promise<AuthenticatedRequest> {
     const request = await this.tools.authenticator.authenticate(this.exchange);
     if (request.state === 'refused') throw request.error;
-    if (request.state === 'none') throw new AuthenticationError('session_required', 'Sign in first.');
+    if (request.state === 'none') throw notSignedIn();
     const complaint = complaintAboutState(request, this.rules);
     if (complaint) throw complaint;
     if (request.superseded && !superseded) throw invalidToken();
     return request;
-  }
-
-  private async findCookieSession(): Promise<LiveSession | null> {
-    try {
-      const authentication = await this.tools.authenticator.authenticateCookie(this.exchange);
-      return authentication && !authentication.superseded ? authentication.live : null;
-    } catch (error) {
-      if (error instanceof SessionError && error.statusCode < 500) return null;
-      throw error;
-    }
   }
 
   private forget(request: RequestAuthentication): void {
@@ -270,21 +291,4 @@ export class RequestSession {
     if (refreshCookie.enabled) refreshCookie.clear(this.exchange);
     authenticator.remember(this.exchange, { state: 'none' });
   }
-}
-
-function authenticated(live: LiveSession, transport: Transport): AuthenticatedRequest {
-  return { state: 'authenticated', transport, live, superseded: false, presented: null };
-}
-
-/** A session just created, as a later look in the same request will want it. */
-function liveOf(session: Session): LiveSession {
-  return {
-    state: 'live',
-    session,
-    lineages: { cookie: null, refresh: null },
-    revision: '',
-    tokensFrom: 0,
-    tokenRevoked: false,
-    now: session.createdAt,
-  };
 }

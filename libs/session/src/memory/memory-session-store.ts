@@ -49,6 +49,7 @@ import {
   type SessionStoreOptions,
 } from '../options/store-options.js';
 import { Listeners, type ListenerErrorHandler } from '../ports/listeners.js';
+import type { HistoryLimits } from '../ports/session-history.js';
 import {
   SessionStore,
   type CreateOptions,
@@ -65,7 +66,9 @@ import {
   type SweepOptions,
   type TouchOptions,
 } from '../ports/session-store.js';
+import { MemoryEventStream } from './memory-event-stream.js';
 import { MemorySessionAliases } from './memory-session-aliases.js';
+import { MemorySessionHistory } from './memory-session-history.js';
 
 export interface MemorySessionStoreOptions extends SessionStoreOptions {
   /** Epoch ms. Default: the system clock, held from running backwards. */
@@ -107,6 +110,7 @@ export class MemorySessionStore extends SessionStore {
   private readonly users = new Map<string, StoredUser>();
   private readonly listeners: Listeners<SessionEvent>;
   private readonly clock: () => number;
+  private readonly stream: MemoryEventStream | null;
   private readonly ownAliases = new MemorySessionAliases({ clock: () => this.now() });
   private latest = 0;
 
@@ -116,6 +120,7 @@ export class MemorySessionStore extends SessionStore {
     this.options = resolveStoreOptions(rest);
     this.clock = clock;
     this.listeners = new Listeners(onListenerError);
+    this.stream = this.options.eventStream && new MemoryEventStream(this.options.eventStream.maxLength);
   }
 
   async create<T = SessionData>(input: NewSession<T>, options: CreateOptions = {}): Promise<Session<T>> {
@@ -397,6 +402,19 @@ export class MemorySessionStore extends SessionStore {
     return this.listeners.add(listener);
   }
 
+  override announce(event: SessionEvent): boolean {
+    this.tell(event);
+    return true;
+  }
+
+  override eventStream(): MemoryEventStream | null {
+    return this.stream;
+  }
+
+  override history(limits: HistoryLimits): MemorySessionHistory {
+    return new MemorySessionHistory(limits, () => this.now());
+  }
+
   override aliases(): MemorySessionAliases {
     return this.ownAliases;
   }
@@ -405,6 +423,7 @@ export class MemorySessionStore extends SessionStore {
 
   async close(): Promise<void> {
     this.listeners.clear();
+    await this.stream?.close();
   }
 
   private look(sessionId: string, now: number, options: ReadOptions = {}): SessionSnapshot {
@@ -414,10 +433,11 @@ export class MemorySessionStore extends SessionStore {
     const stored = user?.sessions.get(sid);
     if (!user || !stored) {
       const stone = user?.tombstones.find((tombstone) => tombstone.sid === sid);
-      return stone ? { state: 'ended', reason: stone.reason, endedAt: stone.at } : { state: 'absent' };
+      if (!user || !stone) return { state: 'absent' };
+      return { state: 'ended', reason: stone.reason, endedAt: stone.at, userId: user.userId };
     }
     const reason = expiryReason(stored.clock, now);
-    if (reason) return { state: 'ended', reason, endedAt: deadlineOf(stored.clock) };
+    if (reason) return { state: 'ended', reason, endedAt: deadlineOf(stored.clock), userId: user.userId };
     const record = decodeRecord(stored.record);
     if (record instanceof DamagedRecord) {
       this.say({ type: 'damaged', at: now, sessionId, userId: user.userId, remote: false, detail: record.detail });
@@ -484,7 +504,12 @@ export class MemorySessionStore extends SessionStore {
 
   /** A listener may call the store, and must not find an operation half done. */
   private say(event: SessionEvent): void {
-    void Promise.resolve().then(() => this.listeners.emit(event));
+    void Promise.resolve().then(() => this.tell(event));
+  }
+
+  private tell(event: SessionEvent): void {
+    this.stream?.add(event);
+    this.listeners.emit(event);
   }
 
   private announceOf(type: PlainEventType, sessionId: string, user: StoredUser, at: number): void {

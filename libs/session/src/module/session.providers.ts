@@ -1,16 +1,25 @@
 import type { ModuleMetadata, Provider } from '@nestjs/common';
 import { APP_FILTER } from '@nestjs/core';
+import { ActorCookie } from '../http/actor-cookie.js';
+import { ApplicationSecurityRegistration } from '../http/application-security.js';
+import { ClientRecognition } from '../http/client-recognition.js';
 import { CsrfPolicy } from '../http/csrf-policy.js';
+import { DeviceCookie } from '../http/device-cookie.js';
+import { Impersonation } from '../http/impersonation.js';
 import { JwtAuthGuard } from '../http/jwt-auth.guard.js';
 import { JwtStrategy } from '../http/jwt.strategy.js';
 import { RefreshCookie } from '../http/refresh-cookie.js';
 import { RequestAuthenticator } from '../http/request-authenticator.js';
 import { RolesGuard } from '../http/roles.guard.js';
+import { SecurityPolicy } from '../http/security-policy.js';
 import { SessionCookie } from '../http/session-cookie.js';
 import { SessionExceptionFilter } from '../http/session-exception.filter.js';
 import { SessionGate } from '../http/session-gate.js';
 import { SessionGuard } from '../http/session.guard.js';
+import { SessionLocator } from '../http/session-locator.js';
 import { SessionUsers } from '../http/session-users.js';
+import { SignIn } from '../http/sign-in.js';
+import { TokenRefresh } from '../http/token-refresh.js';
 import { CredentialCodec } from '../model/credential.js';
 import { resolveSessionOptions } from '../options/resolve-options.js';
 import type { ResolvedSessionOptions } from '../options/resolved-options.js';
@@ -20,6 +29,7 @@ import { SessionStore } from '../ports/session-store.js';
 import { TokenBlacklist } from '../ports/token-blacklist.js';
 import { AccessTokenVerifier } from '../services/access-token-verifier.js';
 import { DeviceSessionService } from '../services/device-session-service.js';
+import { Impersonations } from '../services/impersonations.js';
 import { SessionAdminService } from '../services/session-admin-service.js';
 import { SessionAuthenticator } from '../services/session-authenticator.js';
 import { SessionEvents } from '../services/session-events.js';
@@ -39,6 +49,7 @@ const adapters: Provider[] = [
 ];
 
 const services = [
+  Impersonations,
   SessionToucher,
   SessionAuthenticator,
   SessionService,
@@ -58,6 +69,14 @@ const verifier: Provider = {
 const http = [
   SessionCookie,
   RefreshCookie,
+  DeviceCookie,
+  ActorCookie,
+  ClientRecognition,
+  SecurityPolicy,
+  SessionLocator,
+  SignIn,
+  Impersonation,
+  TokenRefresh,
   CsrfPolicy,
   RequestAuthenticator,
   SessionUsers,
@@ -84,6 +103,7 @@ export const SESSION_PROVIDERS: Provider[] = [
   ...services,
   verifier,
   ...http,
+  ApplicationSecurityRegistration,
   SessionSweeper,
   SessionLifecycle,
   expressSessionMount,

@@ -16,6 +16,15 @@ export interface SessionStoreOptions {
   tenant?: string;
   /** How long an ended session is remembered, ms. Default 5 minutes. */
   tombstoneTtl?: number;
+  /** Keeps events for consumers. Default: off. */
+  eventStream?: EventStreamSettings | null;
+}
+
+export interface EventStreamSettings {
+  /** About how many events are kept; the oldest go. In a Cluster spread over all streams, with 100 or more in each. */
+  readonly maxLength: number;
+  /** How long events are kept after the latest, ms. */
+  readonly retention: number;
 }
 
 export type ResolvedStoreOptions = Readonly<Required<SessionStoreOptions>>;
@@ -29,6 +38,7 @@ export function resolveStoreOptions(options: SessionStoreOptions = {}): Resolved
     maxRecordBytes: options.maxRecordBytes ?? DEFAULT_MAX_RECORD_BYTES,
     tenant: options.tenant ?? '',
     tombstoneTtl: options.tombstoneTtl ?? 5 * 60_000,
+    eventStream: options.eventStream ?? null,
   };
   for (const name of ['idleTimeout', 'absoluteTimeout', 'maxRecordBytes', 'tombstoneTtl'] as const) {
     if (!Number.isSafeInteger(resolved[name]) || resolved[name] <= 0) {

@@ -3,6 +3,8 @@ import type { SessionLimit } from '../model/limit.js';
 import type { CredentialKind, Lineages, Presented, RotationRule } from '../model/lineage.js';
 import type { EndReason, NewSession, Session, SessionChange, SessionData, SessionPatch, UserPatch } from '../model/session.js';
 import type { SessionAliases } from './session-aliases.js';
+import type { SessionEventStream } from './session-event-stream.js';
+import type { HistoryLimits, SessionHistory } from './session-history.js';
 
 /** The parts of `create` that are the caller's decision rather than the session's content. */
 export interface CreateOptions {
@@ -50,6 +52,8 @@ export interface EndedSession {
   readonly state: 'ended';
   readonly reason: EndReason;
   readonly endedAt: number;
+  /** Whose it was, where the store still knows. */
+  readonly userId?: string;
 }
 
 export interface AbsentSession {
@@ -217,6 +221,29 @@ export abstract class SessionStore {
 
   /** Frees what the store opened itself, in bounded time. */
   abstract close(): Promise<void>;
+
+  /**
+   * Tells the listeners of every instance of something that no operation of the store does. Returns at once; other instances
+   * may miss it. False where the adapter has no way to do so, and nobody was told.
+   */
+  announce(_event: SessionEvent): boolean {
+    return false;
+  }
+
+  /** Calls the listener when events may have been missed, and arrive again. Returns how to stop. */
+  onGap(_listener: () => void): () => void {
+    return () => undefined;
+  }
+
+  /** Where events wait for consumers, the same at every call; null where the adapter has no such place or it is off. */
+  eventStream(): SessionEventStream | null {
+    return null;
+  }
+
+  /** Where the audit trail of this store's users is kept; null where the adapter has no such place. */
+  history(_limits: HistoryLimits): SessionHistory | null {
+    return null;
+  }
 
   /** Where aliases for this store's sessions are kept, the same at every call; null where the adapter has no such place. */
   aliases(): SessionAliases | null {

@@ -52,14 +52,14 @@ export class RedisEventChannel {
 
   /** Takes what a script's answer says that it announced. */
   announced(messages: readonly string[]): void {
-    if (this.isHeard) this.own.answered(messages);
+    if (this.isHeard) this.own.answered(messages.filter((message) => !isToldAlready(message)));
   }
 
   /** Resolves with the first subscription. */
   async listen(): Promise<void> {
     await this.connection.listen(
       this.name,
-      (message) => (originOf(message) === this.origin ? this.own.heard(message) : this.tell(message)),
+      (message) => this.heard(message),
       () => this.gaps.emit(),
     );
   }
@@ -70,9 +70,19 @@ export class RedisEventChannel {
     this.gaps.clear();
   }
 
+  private heard(message: string): void {
+    if (originOf(message) !== this.origin) this.tell(message);
+    else if (!isToldAlready(message)) this.own.heard(message);
+  }
+
   private tell(message: string): void {
     const event = parseMessage(message, this.origin);
     if (event) this.listeners.emit(event);
     else this.foreign += 1;
   }
+}
+
+/** What a process found out it has told its listeners before any other. */
+function isToldAlready(message: string): boolean {
+  return message.startsWith('2 ');
 }

@@ -41,6 +41,11 @@ export function isFoundOut({ type }: SessionEvent): boolean {
   return Object.hasOwn(FOUND_OUT, type);
 }
 
+/** Whether scripts put an event into a stream: the rule of `isKept` in lua/include/ends.lua. */
+export function isKept(event: SessionEvent): boolean {
+  return event.type === 'changed' ? event.cause !== undefined : event.type !== 'refreshed' && event.type !== 'damaged';
+}
+
 function parseFoundOut(message: string, origin: string): SessionEvent | null {
   const [, instance, json = ''] = FOUND_OUT_HEAD.exec(message) ?? [];
   if (instance === undefined) return null;

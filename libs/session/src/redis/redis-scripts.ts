@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { InvalidArgumentError, StoreUnavailableError, endedError } from '../model/errors.js';
+import type { SessionEvent } from '../model/events.js';
 import { deviceHashOf } from '../model/ids.js';
 import type { SessionLimit } from '../model/limit.js';
 import { DEVICE_TYPES, END_REASONS, type DeviceType, type EndReason } from '../model/session.js';
@@ -223,6 +224,11 @@ export class RedisScripts {
   async revokeToken(keys: UserKeys, sid: string, tokenId: string, expiresAt: number): Promise<boolean> {
     const { code } = await this.runner.run(scripts.revokeToken, keys, [keys.userKey, sid, tokenId, expiresAt]);
     return code === 'revoked';
+  }
+
+  async announceEvent(keys: UserKeys, event: SessionEvent): Promise<void> {
+    const { remote: _ours, ...told } = event;
+    await this.runner.run(scripts.announceEvent, keys, [JSON.stringify(told)]);
   }
 
   async revokeTokens(keys: UserKeys, userId: string): Promise<number> {

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import type { Cluster, Redis } from 'ioredis';
 import { durationMs, epochMs } from '../model/deadlines.js';
 import { InvalidArgumentError, SessionConflictError, SessionLimitError, StoreUnavailableError } from '../model/errors.js';
@@ -8,7 +7,8 @@ import { reachedLimit } from '../model/limit.js';
 import { encodeRecord, newRecord, patchOf, patchRecord, roleList, setsProfile, text } from '../model/record.js';
 import type { NewSession, Session, SessionChange, SessionData, SessionPatch, UserPatch } from '../model/session.js';
 import { assertLimit, resolveStoreOptions, type ResolvedStoreOptions, type SessionStoreOptions } from '../options/store-options.js';
-import { Listeners, type ListenerErrorHandler } from '../ports/listeners.js';
+import type { ListenerErrorHandler } from '../ports/listeners.js';
+import type { HistoryLimits } from '../ports/session-history.js';
 import {
   SessionStore,
   type CreateOptions,
@@ -25,10 +25,13 @@ import {
   type TouchOptions,
 } from '../ports/session-store.js';
 import { AllUsers } from './all-users.js';
-import { RedisKeys, type UserKeys } from './keys.js';
+import { bucketOf, BUCKETS, RedisKeys, type UserKeys } from './keys.js';
 import { RedisConnection } from './redis-connection.js';
 import { RedisSessionAliases } from './redis-session-aliases.js';
-import { parseMessage } from './redis-events.js';
+import { RedisEventChannel } from './redis-event-channel.js';
+import { RedisEventStream } from './redis-event-stream.js';
+import { isFoundOut } from './redis-events.js';
+import { RedisSessionHistory } from './redis-session-history.js';
 import { fieldsOf, RedisScripts } from './redis-scripts.js';
 import { isWrongType } from './redis-trouble.js';
 import { ScriptRunner, SENT_AT } from './script-runner.js';
@@ -58,6 +61,8 @@ const WRITE_ATTEMPTS = 64;
  * |---|---|---|
  * | `{prefix}{tag}:user:<user key>` | hash | all of one user: `u` user id, `e`/`o` email and roles for all sessions, `x` token cutoff, `t` tombstones, `p` operations that may still come again, `j<jti>` revoked tokens; per session `r<sid>` record (JSON), `c<sid>` clock and credentials (packed) |
  * | `{prefix}{tag}:expiries` | sorted set | session id by deadline, one a bucket |
+ * | `{prefix}{tag}:history:<user key>` | sorted set | audit trail of one user, where it is asked for |
+ * | `{prefix}stream` | stream | events for consumers, where they are asked for; see `RedisEventStream` |
  * | `{prefix}events` | channel | what changed or ended, and why; `@<number>` follows in a database other than 0 |
  *
  * Reads are one HMGET (a session) or one HGETALL (a user's list). Every write of one user is one script; the scripts and
@@ -68,14 +73,12 @@ export class RedisSessionStore extends SessionStore {
   private readonly keys: RedisKeys;
   private readonly connection: RedisConnection;
   private readonly scripts: RedisScripts;
-  private readonly listeners: Listeners<SessionEvent>;
-  private readonly origin = randomBytes(6).toString('base64url');
-  private readonly channel: string;
+  private readonly channel: RedisEventChannel;
+  private readonly stream: RedisEventStream | null;
   private readonly timeShift: () => number;
   private readonly allUsers: AllUsers;
   private readonly updates = new UpdateQueue();
   private ownAliases: RedisSessionAliases | null = null;
-  private foreign = 0;
 
   /** Adopts a client (which stays open when the store closes), or takes a connection that was opened for it. */
   constructor(redis: Redis | Cluster | RedisConnection, options: RedisSessionStoreOptions = {}) {
@@ -84,15 +87,17 @@ export class RedisSessionStore extends SessionStore {
     this.options = resolveStoreOptions(rest);
     this.keys = new RedisKeys(keyPrefix, this.options.tenant);
     this.connection = redis instanceof RedisConnection ? redis : new RedisConnection(redis, { commandTimeout, readyTimeout });
-    this.channel = this.connection.channelOf(this.keys.events);
+    this.channel = new RedisEventChannel(this.connection, this.keys.events, onListenerError);
+    this.stream = this.options.eventStream && new RedisEventStream(this.connection, this.keys, this.channel);
     this.timeShift = timeShift;
-    this.listeners = new Listeners(onListenerError);
     this.scripts = new RedisScripts(
       new ScriptRunner(this.connection, {
-        channel: this.channel,
-        origin: this.origin,
+        channel: this.channel.name,
+        origin: this.channel.origin,
         tombstoneTtl: this.options.tombstoneTtl,
         timeShift,
+        stream: this.streamSettings(),
+        onAnnounced: (messages) => this.channel.announced(messages),
       }),
     );
     this.allUsers = new AllUsers(this.connection, this.keys, this.scripts, timeShift);
@@ -100,7 +105,7 @@ export class RedisSessionStore extends SessionStore {
 
   /** How many messages on the channel were not ours. */
   get ignoredMessages(): number {
-    return this.foreign;
+    return this.channel.ignored;
   }
 
   async create<T = SessionData>(input: NewSession<T>, options: CreateOptions = {}): Promise<Session<T>> {
@@ -280,27 +285,51 @@ export class RedisSessionStore extends SessionStore {
   }
 
   subscribe(listener: (event: SessionEvent) => void): () => void {
-    const stop = this.listeners.add(listener);
-    void this.listen();
-    return stop;
+    return this.channel.subscribe(listener);
+  }
+
+  override onGap(listener: () => void): () => void {
+    return this.channel.onGap(listener);
+  }
+
+  override announce(event: SessionEvent): boolean {
+    this.channel.emit(event);
+    if (isFoundOut(event)) {
+      // Whoever is told here must not wait for Redis, and a request not fail for it. The connection says what was wrong.
+      this.scripts.announceEvent(this.keys.ofSession(event.sessionId), event).catch(() => undefined);
+    }
+    return true;
+  }
+
+  override eventStream(): RedisEventStream | null {
+    return this.stream;
+  }
+
+  override history(limits: HistoryLimits): RedisSessionHistory {
+    return new RedisSessionHistory(this.connection, this.keys, limits, this.timeShift);
   }
 
   async ready(): Promise<void> {
     await this.connection.ready();
-    if (this.listeners.size > 0) await this.connection.untilDone(this.listen());
+    if (this.channel.isHeard) await this.connection.untilDone(this.channel.listen());
   }
 
   async close(): Promise<void> {
-    this.listeners.clear();
+    await this.stream?.close();
+    this.channel.close();
     await this.connection.close();
   }
 
-  private listen(): Promise<void> {
-    return this.connection.listen(this.channel, (message) => {
-      const event = parseMessage(message, this.origin);
-      if (event) this.listeners.emit(event);
-      else this.foreign += 1;
-    });
+  private streamSettings(): { keyOf: (keys: UserKeys) => string; maxLength: number; retention: number } | null {
+    const { eventStream } = this.options;
+    if (!eventStream) return null;
+    const { isCluster } = this.connection.client;
+    const { maxLength, retention } = eventStream;
+    return {
+      keyOf: ({ userKey }) => this.keys.stream(bucketOf(userKey), isCluster),
+      maxLength: isCluster ? Math.max(100, Math.ceil(maxLength / BUCKETS)) : maxLength,
+      retention,
+    };
   }
 
   private async look(sessionId: string, options: ReadOptions = {}): Promise<StoredSnapshot> {
@@ -322,7 +351,7 @@ export class RedisSessionStore extends SessionStore {
   private noticed(sessionId: string, stored: StoredSnapshot): StoredSnapshot {
     if (stored.snapshot.state === 'damaged') {
       const { detail } = stored.snapshot;
-      this.listeners.emit({ type: 'damaged', at: this.now(), sessionId, userId: stored.userId, remote: false, detail });
+      this.channel.emit({ type: 'damaged', at: this.now(), sessionId, userId: stored.userId, remote: false, detail });
     }
     return stored;
   }

@@ -32,11 +32,12 @@ export function snapshotOf(sessionId: string, values: readonly FieldValue[], now
   const [user = null, email = null, roles = null, cutoff = null, stones = null, record = null, clock = null, token = null] = values;
   const sid = sidOf(sessionId);
   const userId = user?.toString('utf8') ?? '';
+  const owner = userId === '' ? {} : { userId };
   const without = (snapshot: SessionSnapshot): StoredSnapshot => ({ snapshot, stored: null, userId });
 
   if (!clock && !record) {
     const stone = stones && unpackTombstones(stones).find((tombstone) => tombstone.sid === sid);
-    return without(stone ? { state: 'ended', reason: stone.reason, endedAt: stone.at } : { state: 'absent' });
+    return without(stone ? { state: 'ended', reason: stone.reason, endedAt: stone.at, ...owner } : { state: 'absent' });
   }
   const damaged = (detail: string): StoredSnapshot => without({ state: 'damaged', detail });
   if (userId === '') return damaged('the record has no user id');
@@ -44,7 +45,7 @@ export function snapshotOf(sessionId: string, values: readonly FieldValue[], now
   if (!times) return damaged('the clock cannot be read');
   const at = Math.max(now, times.lastAccess);
   const reason = expiryReason(times, at);
-  if (reason) return without({ state: 'ended', reason, endedAt: deadlineOf(times) });
+  if (reason) return without({ state: 'ended', reason, endedAt: deadlineOf(times), ...owner });
   const content = record ? decodeRecord(record.toString('utf8')) : new DamagedRecord('the record is missing');
   if (content instanceof DamagedRecord) return damaged(content.detail);
   const lineages = unpackLineages(times.credentials);

@@ -1,3 +1,4 @@
+import { describeCreateAgain } from './contract/create-again.js';
 import { describeCreate } from './contract/create.js';
 import { describeDamage } from './contract/damage.js';
 import { describeData } from './contract/data.js';
@@ -45,6 +46,7 @@ export function describeSessionStore(name: string, createHarness: CreateStoreHar
   describe(`${name} keeps the contract of SessionStore`, () => {
     const open = storeOpener(createHarness);
     describeCreate(open);
+    describeCreateAgain(open);
     describeData(open);
     describeLimits(open);
     describeDevices(open);

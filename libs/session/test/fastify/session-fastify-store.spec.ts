@@ -1,7 +1,7 @@
 import fastifyCookie from '@fastify/cookie';
 import { Authenticator } from '@fastify/passport';
 import fastifySession, { type FastifySessionOptions } from '@fastify/session';
-import fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
+import fastify, { type FastifyInstance, type FastifyRequest, type preValidationHookHandler } from 'fastify';
 import { Strategy } from 'passport-local';
 import type { AliasedStoreOptions } from '../../src/aliased/adapters.js';
 import { SessionExpressStore } from '../../src/express/index.js';
@@ -281,11 +281,8 @@ describe.each(BACKENDS)('@fastify/session, on %s', (backend) => {
         await app.register(local.initialize());
         await app.register(local.secureSession());
         // Without failWithError it answers and goes on to the handler, where saving a session takes a while.
-        app.post(
-          '/login',
-          { preValidation: local.authenticate('local', { failWithError: true }) },
-          async (request) => request.user,
-        );
+        const authenticate = local.authenticate('local', { failWithError: true }) as preValidationHookHandler;
+        app.post('/login', { preValidation: authenticate }, async (request) => request.user);
         app.get('/me', async (request, reply) => (request.isAuthenticated() ? request.user : reply.code(401).send()));
         app.post('/sign-out', async (request, reply) => {
           await request.logout();

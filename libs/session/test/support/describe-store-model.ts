@@ -78,8 +78,10 @@ class Trial {
         const known = this.pick(command.session);
         if (!known) return;
         const alive = model.fate(known, now) === null;
-        expect(await store.touch(known.id)).toBe(alive);
-        if (alive) known.seen = await this.instantOf(now, known, (session) => session.lastAccess);
+        expect(await store.touch(known.id, { idleTimeout: command.idle })).toBe(alive);
+        if (!alive) return;
+        known.idle = command.idle ?? known.idle;
+        known.seen = await this.instantOf(now, known, (session) => session.lastAccess);
         return;
       }
       case 'update': {

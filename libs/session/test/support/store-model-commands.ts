@@ -32,7 +32,7 @@ export type Command = { second: boolean } & (
       client: string | null;
       roles: string[];
     }
-  | { do: 'touch'; session: Pick }
+  | { do: 'touch'; session: Pick; idle?: number }
   | { do: 'update'; session: Pick; patch: DataPatch }
   | { do: 'updateUser'; user: string; email?: string; roles?: string[] }
   | {
@@ -134,7 +134,10 @@ const create = of('create', {
 export const histories: fc.Arbitrary<Command[]> = fc.array(
   fc.oneof(
     { weight: 8, arbitrary: create },
-    { weight: 4, arbitrary: of('touch', { session: pick }) },
+    {
+      weight: 4,
+      arbitrary: of('touch', { session: pick, idle: fc.constantFrom(undefined, undefined, 3 * MINUTE, HOUR) }),
+    },
     { weight: 4, arbitrary: of('update', { session: pick, patch }) },
     { weight: 2, arbitrary: of('updateUser', { user, email: maybe(email), roles: maybe(roles) }) },
     {

@@ -18,8 +18,8 @@ export interface Known {
   readonly device: string | undefined;
   readonly type: DeviceType | undefined;
   readonly createdAt: number;
-  readonly idle: number;
   readonly end: number;
+  idle: number;
   seen: number;
   provedAt: number;
   email: string;

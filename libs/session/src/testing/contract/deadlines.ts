@@ -1,5 +1,5 @@
 import type { Session } from '../../model/session.js';
-import { anyHash, HOUR, idsOf, MINUTE, SECOND, type OpenStore, type TestBed } from '../test-bed.js';
+import { anyHash, expectRefusal, HOUR, idsOf, MINUTE, SECOND, type OpenStore, type TestBed } from '../test-bed.js';
 import { describe, expect, it } from '../test-api.js';
 
 const HASH = anyHash();
@@ -143,6 +143,34 @@ export function describeDeadlines(open: OpenStore): void {
       expect(await store.get(session.id)).toEqual(touched);
       await bed.goPast(deadline);
       expect(await store.read(session.id)).toMatchObject({ state: 'ended', reason: 'idle' });
+    });
+
+    it('touch may set another idle timeout, which holds from then on and no longer than the absolute end', async () => {
+      const bed = await open();
+      const { store } = bed;
+      const timeouts = { idleTimeout: 10 * MINUTE, absoluteTimeout: 2 * HOUR };
+      const session = await store.create({ userId: 'ada' }, timeouts);
+      const neighbour = await store.create({ userId: 'ada' }, timeouts);
+      expect(await store.touch(session.id, { idleTimeout: HOUR })).toBe(true);
+      expect(await store.get(session.id)).toMatchObject({ idleTimeout: HOUR, expiresAt: session.expiresAt });
+      await bed.goPast(neighbour.createdAt + 10 * MINUTE);
+      expect(await store.get(neighbour.id)).toBeNull();
+      expect(await store.touch(session.id)).toBe(true);
+      expect((await store.get(session.id))?.idleTimeout).toBe(HOUR);
+      expect(await store.touch(session.id, { idleTimeout: MINUTE })).toBe(true);
+      await bed.goPast(((await store.get(session.id))?.lastAccess ?? 0) + MINUTE);
+      expect(await store.touch(session.id, { idleTimeout: HOUR })).toBe(false);
+      expect(await store.count()).toBe(0);
+    });
+
+    it('touch refuses an idle timeout that is none, and records no access then', async () => {
+      const bed = await open();
+      const session = await bed.store.create({ userId: 'ada' });
+      await bed.advance(MINUTE);
+      for (const idleTimeout of [0, -1, 0.5, NaN, Infinity, '5' as unknown as number]) {
+        await expectRefusal(bed.store.touch(session.id, { idleTimeout }), 'invalid_argument');
+      }
+      expect(await bed.store.get(session.id)).toEqual(session);
     });
 
     it('touching again and again never passes the absolute end', async () => {

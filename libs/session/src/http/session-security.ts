@@ -1,0 +1,130 @@
+import { createSecretKey, randomBytes } from 'node:crypto';
+import { expiryReason } from '../model/deadlines.js';
+import type { HijackSignal, SignalAction } from '../model/events.js';
+import { fingerprintOf } from '../model/fingerprint.js';
+import type { IpPrivacy } from '../model/ip.js';
+import type { Session } from '../model/session.js';
+import { deriveKeys } from '../options/session-keys.js';
+import type { SessionModuleOptions } from '../options/session-module-options.js';
+import { clientFactsOf, differencesOf, type ClientRules } from './client-facts.js';
+import { exchangeOfRequest, type HttpExchange, type HttpRequest } from './http-exchange.js';
+
+/** A request of Express, Fastify or Node, or whatever has headers and, where addresses count, an `ip`. */
+export interface RequestLike {
+  readonly headers: object;
+  readonly ip?: string | undefined;
+}
+
+/** What a check of a session by hand is to heed. Default: what the module of the request's application is set to. */
+export interface SessionSecurityOptions {
+  /** Keys for fingerprints come from these, as in the module. */
+  secrets?: SessionModuleOptions['secrets'];
+  /** Whether another browser, system or kind of device counts; every action but `off` does. Outside an application: true. */
+  useFingerprint?: boolean | SignalAction;
+  /** Whether another network counts. Outside an application: false. */
+  bindToIP?: boolean | SignalAction;
+  ipPrivacy?: IpPrivacy;
+  /** Epoch ms. Default: the store's time, or this machine's outside an application. */
+  now?: number;
+}
+
+/** Why a session is not safe to go on with: another client, or past one of its timeouts. */
+export type SessionSecurityReason = HijackSignal | 'idle' | 'absolute';
+
+/** What checks by hand take from the module of an application. */
+export interface ApplicationSecurity extends ClientRules {
+  readonly useFingerprint: SignalAction;
+  readonly bindToIP: SignalAction;
+  readonly idleTimeout: number;
+  readonly now: () => number;
+}
+
+/** By what requests lead to: the application object of the framework, and Node's server. */
+const applications = new WeakMap<object, ApplicationSecurity>();
+
+/** Outside an application. The key dies with the process: fingerprints made with it are good for no other one. */
+const ELSEWHERE: ApplicationSecurity = {
+  fingerprintKeys: [createSecretKey(randomBytes(32))],
+  ipPrivacy: 'full',
+  useFingerprint: 'reject',
+  bindToIP: 'off',
+  idleTimeout: Infinity,
+  now: Date.now,
+};
+
+/** Has the functions below find these settings for the requests of an application. */
+export function registerApplication(owner: object, security: ApplicationSecurity): void {
+  applications.set(owner, security);
+}
+
+/**
+ * The fingerprint of a request's client: a keyed digest of browser family, system and device kind, as sessions keep it in
+ * `metadata.fingerprint`. A browser update, another network or headers in another order change nothing; another browser or
+ * system does. Outside an application, and without `secrets`, the key is this process's own.
+ */
+export function generateFingerprint(request: RequestLike, options: Pick<SessionSecurityOptions, 'secrets'> = {}): string {
+  const { fingerprintKeys } = securityOf(request, options);
+  return fingerprintOf(clientFactsOf(exchangeFor(request)).families, fingerprintKeys[0]);
+}
+
+/** Whether nothing speaks against the session: `explainSessionSecurity` gives no reason. */
+export async function validateSessionSecurity(
+  request: RequestLike,
+  session: Partial<Session>,
+  options: SessionSecurityOptions = {},
+): Promise<boolean> {
+  return (await explainSessionSecurity(request, session, options)).length === 0;
+}
+
+/**
+ * What speaks against going on with the session in this request: another fingerprint, another network (where sessions are
+ * bound to it; IPv6 by /64), the idle or the absolute timeout. Changes nothing and asks no store: it takes the session as it
+ * was read before. What cannot be compared is no reason.
+ */
+export async function explainSessionSecurity(
+  request: RequestLike,
+  session: Partial<Session>,
+  options: SessionSecurityOptions = {},
+): Promise<SessionSecurityReason[]> {
+  const security = securityOf(request, options);
+  const counts: Readonly<Record<HijackSignal, boolean>> = {
+    fingerprint: isOn(options.useFingerprint ?? security.useFingerprint),
+    ip: isOn(options.bindToIP ?? security.bindToIP),
+  };
+  const differences = differencesOf(clientFactsOf(exchangeFor(request)), session.metadata, security);
+  const { lastAccess = Infinity, expiresAt = Infinity, idleTimeout = security.idleTimeout } = session;
+  const expired = expiryReason({ lastAccess, expiresAt, idleTimeout }, options.now ?? security.now());
+  return [...differences.filter((signal) => counts[signal]), ...(expired ? [expired] : [])];
+}
+
+function isOn(action: boolean | SignalAction): boolean {
+  return action !== false && action !== 'off';
+}
+
+function securityOf(request: RequestLike, { secrets, ipPrivacy }: SessionSecurityOptions): ApplicationSecurity {
+  const found = applicationOf(request) ?? ELSEWHERE;
+  const [first, ...others] = secrets === undefined ? found.fingerprintKeys : deriveKeys({ secrets }).fingerprint;
+  return { ...found, fingerprintKeys: first ? [first, ...others] : found.fingerprintKeys, ipPrivacy: ipPrivacy ?? found.ipPrivacy };
+}
+
+/** Express: `req.app`. Fastify: `req.server`, or one that was made from it for a plugin. Node: the server of the socket. */
+function applicationOf(request: RequestLike): ApplicationSecurity | null {
+  const { app, server, socket, raw } = request as { app?: unknown; server?: unknown; socket?: unknown; raw?: unknown };
+  const serverOf = (of: unknown): unknown => (of as { server?: unknown } | null | undefined)?.server;
+  for (let owner of [app, server, serverOf(socket), serverOf((raw as { socket?: unknown } | undefined)?.socket)]) {
+    while ((typeof owner === 'object' || typeof owner === 'function') && owner !== null) {
+      const found = applications.get(owner);
+      if (found) return found;
+      owner = Object.getPrototypeOf(owner) as unknown;
+    }
+  }
+  return null;
+}
+
+/** Headers may also be a `Headers` of fetch, or an object whose names are in any case. */
+function exchangeFor(request: RequestLike): HttpExchange {
+  const { headers, ip } = request;
+  const pairs = headers instanceof Headers ? [...headers] : Object.entries(headers);
+  const lower = Object.fromEntries(pairs.map(([name, value]) => [name.toLowerCase(), value as string | string[]]));
+  return exchangeOfRequest({ headers: lower, ...(ip !== undefined && { ip }) } satisfies HttpRequest);
+}
