@@ -10,7 +10,7 @@ const LAYERS = {
   services: ['model', 'ports', 'options'],
   http: ['model', 'ports', 'options', 'services'],
   // Sessions whose id a framework draws: what the stores of express and fastify have in common.
-  aliased: ['model', 'ports', 'options', 'redis'],
+  aliased: ['model', 'ports', 'options', 'redis', 'services'],
   express: ['model', 'ports', 'options', 'memory', 'redis', 'services', 'aliased'],
   fastify: ['model', 'ports', 'options', 'memory', 'redis', 'services', 'aliased'],
   module: ['model', 'ports', 'options', 'memory', 'redis', 'services', 'http', 'express'],

@@ -71,11 +71,26 @@ export {
   type RotateRequest,
   type SessionSnapshot,
   type SweepOptions,
+  type TouchOptions,
 } from './ports/session-store.js';
+export { LegacySessions, type LegacySession } from './ports/legacy-sessions.js';
+export { SessionAliases, type AliasState, type PointRequest } from './ports/session-aliases.js';
 export { TokenBlacklist, type BlacklistEntry, type BlacklistScope } from './ports/token-blacklist.js';
 
+export type {
+  AliasedSessionOptions,
+  ForeignCookie,
+  ForeignSession,
+  SessionOwner,
+  SessionSerializer,
+} from './options/aliased-session-options.js';
 export type { ResolvedCookieOptions } from './options/cookie-options.js';
 export type { Duration } from './options/duration.js';
+export type {
+  ExpressSessionCookieOptions,
+  ExpressSessionOptions,
+  ResolvedExpressSessionOptions,
+} from './options/express-session-options.js';
 export type { RedisClusterOption, RedisOption } from './options/redis-option.js';
 export type {
   ResolvedJwtOptions,
@@ -104,6 +119,7 @@ export type {
 export type { ResolvedStoreOptions, SessionStoreOptions } from './options/store-options.js';
 export { SESSION_OPTIONS } from './options/tokens.js';
 
+export { MemorySessionAliases, type MemorySessionAliasesOptions } from './memory/memory-session-aliases.js';
 export { MemorySessionStore, type MemorySessionStoreOptions } from './memory/memory-session-store.js';
 export { MemoryTokenBlacklist, type MemoryTokenBlacklistOptions } from './memory/memory-token-blacklist.js';
 
@@ -136,6 +152,11 @@ export { RequestSession, type SignedIn } from './http/request-session.js';
 export type { SignInOptions } from './http/sign-in.js';
 export { JwtAuthGuard } from './http/jwt-auth.guard.js';
 export { JwtStrategy } from './http/jwt.strategy.js';
+export type { Next } from './http/plain-answer.js';
+export type { PlainRequest } from './http/plain-exchange.js';
+export { sessionMiddleware, type PlainSessions, type SessionMiddlewareOptions } from './http/plain-sessions.js';
+export { sessionOf, type RequestWithSession } from './http/request-session-property.js';
+export { requireSession, type RequireSessionOptions, type SessionRequestHandler } from './http/require-session.js';
 export { RolesGuard } from './http/roles.guard.js';
 export {
   AllowAnonymous,
@@ -159,8 +180,11 @@ export {
 export { SessionExceptionFilter } from './http/session-exception.filter.js';
 export { SessionGate, type AdmissionOptions } from './http/session-gate.js';
 export { SessionGuard } from './http/session.guard.js';
+export { SessionMiddleware } from './http/session.middleware.js';
 export type { SessionUser } from './http/session-users.js';
+export { validateToken, type ForeignClaims, type ForeignTokens, type RequestWithUser } from './http/validate-token.js';
 
+export { RedisSessionAliases } from './redis/redis-session-aliases.js';
 export { RedisSessionStore, type RedisSessionStoreOptions } from './redis/redis-session-store.js';
 export { RedisTokenBlacklist, type RedisTokenBlacklistOptions } from './redis/redis-token-blacklist.js';
 

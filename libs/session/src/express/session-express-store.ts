@@ -44,13 +44,15 @@ export class SessionExpressStore extends session.Store {
   /** Where the sessions are kept; for lists, ends and events. */
   readonly sessions: SessionStore;
   private readonly kept: AliasedSessions;
+  private readonly stop: () => Promise<void>;
   private readonly origins = new SessionOrigins();
 
   /** @throws {ConfigurationError} for an option that is wrong or unknown. */
   constructor(options: AliasedStoreOptions) {
     super();
-    const { store, aliases, rest } = adaptersOf(options);
+    const { store, aliases, rest, close } = adaptersOf(options);
     this.sessions = store;
+    this.stop = close;
     this.kept = new AliasedSessions({
       store,
       aliases,
@@ -142,6 +144,11 @@ export class SessionExpressStore extends session.Store {
     const made = super.createSession(request, stored);
     this.origins.copy(stored, made);
     return made;
+  }
+
+  /** Stops what the store began itself: removing what is past its deadline. A client or store that was given stays open. */
+  async close(): Promise<void> {
+    await this.stop();
   }
 
   /** Whether a session has anything that its request has not saved yet. Asks nobody. */

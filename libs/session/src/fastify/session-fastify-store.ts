@@ -36,12 +36,14 @@ export class SessionFastifyStore extends EventEmitter {
   /** Where the sessions are kept; for lists, ends and events. */
   readonly sessions: SessionStore;
   private readonly kept: AliasedSessions;
+  private readonly stop: () => Promise<void>;
 
   /** @throws {ConfigurationError} for an option that is wrong or unknown. */
   constructor(options: AliasedStoreOptions) {
     super();
-    const { store, aliases, rest } = adaptersOf(options);
+    const { store, aliases, rest, close } = adaptersOf(options);
     this.sessions = store;
+    this.stop = close;
     this.kept = new AliasedSessions({
       store,
       aliases,
@@ -68,6 +70,11 @@ export class SessionFastifyStore extends EventEmitter {
   /** Ends a session for good. Takes the id of @fastify/session, or the public one from a list. */
   destroy(sessionId: string, callback?: Callback): Promise<void> {
     return answer(this.kept.end(sessionId), callback);
+  }
+
+  /** Stops what the store began itself: removing what is past its deadline. A client or store that was given stays open. */
+  async close(): Promise<void> {
+    await this.stop();
   }
 
   private async find(sessionId: string): Promise<ForeignSession | undefined> {

@@ -5,6 +5,7 @@ import { userKeyOfSession } from '../model/ids.js';
 import type { LiveSession, RenewRequest } from '../ports/session-store.js';
 import { AccessTokenVerifier, type VerifiedAccessToken } from '../services/access-token-verifier.js';
 import { SessionAuthenticator, type Authentication } from '../services/session-authenticator.js';
+import { SessionTelemetry } from '../services/session-telemetry.js';
 import { bearerTokenOf } from './bearer-token.js';
 import { ClientRecognition } from './client-recognition.js';
 import { CsrfPolicy } from './csrf-policy.js';
@@ -43,6 +44,7 @@ export class RequestAuthenticator {
     @Inject(ClientRecognition) private readonly clients: ClientRecognition,
     @Inject(SecurityPolicy) private readonly policy: SecurityPolicy,
     @Optional() @Inject(AccessTokenVerifier) private readonly tokens?: AccessTokenVerifier,
+    @Optional() @Inject(SessionTelemetry) private readonly telemetry?: SessionTelemetry,
   ) {}
 
   /** @throws {StoreUnavailableError} */
@@ -50,6 +52,7 @@ export class RequestAuthenticator {
     const known = this.ofRequest.get(exchange.key);
     if (known) return known;
     const asked = this.judge(exchange);
+    this.telemetry?.countRequest(asked);
     this.ofRequest.set(exchange.key, asked);
     return asked;
   }
@@ -66,6 +69,7 @@ export class RequestAuthenticator {
     const known = this.ofRequest.get(exchange.key);
     if (known) return known;
     const asked = answered(() => this.byBearer(exchange, admit));
+    this.telemetry?.countRequest(asked);
     this.ofRequest.set(exchange.key, asked);
     return asked;
   }

@@ -355,7 +355,7 @@ export class MemorySessionStore extends SessionStore {
     const live = this.findLive(sessionId, now);
     if (!live) return false;
     if (until > now) live.user.revoked.set(tokenId, Math.max(until, live.user.revoked.get(tokenId) ?? 0));
-    this.announceOf('changed', sessionId, live.user, now);
+    this.announceRevocation(sessionId, live.user, now);
     return true;
   }
 
@@ -365,9 +365,7 @@ export class MemorySessionStore extends SessionStore {
     if (!found) return now + 1;
     this.removeExpired(found.userKey, found.user, now);
     found.user.tokensFrom = Math.max(found.user.tokensFrom, now + 1);
-    for (const sid of found.user.sessions.keys()) {
-      this.announce('changed', { userKey: found.userKey, sid, userId, at: now });
-    }
+    for (const sid of found.user.sessions.keys()) this.announceRevocation(found.userKey + sid, found.user, now);
     return found.user.tokensFrom;
   }
 
@@ -402,7 +400,7 @@ export class MemorySessionStore extends SessionStore {
     return this.listeners.add(listener);
   }
 
-  override announce(event: SessionEvent): boolean {
+  override publish(event: SessionEvent): boolean {
     this.tell(event);
     return true;
   }
@@ -510,6 +508,10 @@ export class MemorySessionStore extends SessionStore {
   private tell(event: SessionEvent): void {
     this.stream?.add(event);
     this.listeners.emit(event);
+  }
+
+  private announceRevocation(sessionId: string, { userId }: StoredUser, at: number): void {
+    this.say({ type: 'changed', at, sessionId, userId, remote: false, cause: 'tokens-revoked' });
   }
 
   private announceOf(type: PlainEventType, sessionId: string, user: StoredUser, at: number): void {

@@ -110,3 +110,55 @@ export type SessionEventType = SessionEvent['type'];
 
 /** The event of a given type. */
 export type SessionEventOf<K extends SessionEventType> = Extract<SessionEvent, { type: K }>;
+
+/** Names for ends of one kind, after the codes that clients are told: what somebody listens to who cares for no other end. */
+export const ENDS_BY_KIND = {
+  expired: ['idle', 'absolute'],
+  evicted: ['evicted'],
+  replaced: ['replaced'],
+  revoked: ['revoked', 'admin', 'reuse', 'hijack'],
+} as const satisfies Record<string, readonly EndReason[]>;
+
+export type SessionEndKind = keyof typeof ENDS_BY_KIND;
+
+/** What can be listened to: a type of event, or a kind of end. */
+export type SessionEventName = SessionEventType | SessionEndKind;
+
+/** The event that bears a name. */
+export type SessionEventNamed<N extends SessionEventName> = N extends SessionEventType
+  ? SessionEventOf<N>
+  : N extends SessionEndKind
+    ? SessionEndedEvent & { readonly reason: (typeof ENDS_BY_KIND)[N][number] }
+    : never;
+
+/** Whether an event bears a name. */
+export function isNamed<N extends SessionEventName>(event: SessionEvent, name: N): event is SessionEventNamed<N> {
+  if (event.type === name) return true;
+  const reasons: readonly EndReason[] | undefined = (ENDS_BY_KIND as Partial<Record<string, readonly EndReason[]>>)[name];
+  return event.type === 'ended' && reasons !== undefined && reasons.includes(event.reason);
+}
+
+const EVENT_TYPES: Readonly<Record<SessionEventType, true>> = {
+  created: true,
+  ended: true,
+  renewed: true,
+  refreshed: true,
+  changed: true,
+  'reuse-detected': true,
+  'rotation-lost': true,
+  'limit-reached': true,
+  damaged: true,
+  'hijack-suspected': true,
+  'use-after-end': true,
+  'new-device': true,
+  'impersonation-started': true,
+};
+
+/** Every type of event. */
+export const SESSION_EVENT_TYPES = Object.keys(EVENT_TYPES) as readonly SessionEventType[];
+
+/** Everything that can be listened to. */
+export const SESSION_EVENT_NAMES: readonly SessionEventName[] = [
+  ...SESSION_EVENT_TYPES,
+  ...(Object.keys(ENDS_BY_KIND) as SessionEndKind[]),
+];

@@ -2,6 +2,7 @@ import { Inject, Injectable, Logger, type OnApplicationShutdown, type OnModuleIn
 import type { ResolvedSessionOptions } from '../options/resolved-options.js';
 import { SESSION_OPTIONS } from '../options/tokens.js';
 import { SessionStore } from '../ports/session-store.js';
+import { SessionHistoryWriter } from '../services/session-history-writer.js';
 import { SessionToucher } from '../services/session-toucher.js';
 import { SessionAdapters } from './session-adapters.js';
 
@@ -12,6 +13,7 @@ export class SessionLifecycle implements OnModuleInit, OnApplicationShutdown {
     @Inject(SessionStore) private readonly store: SessionStore,
     @Inject(SessionAdapters) private readonly adapters: SessionAdapters,
     @Inject(SessionToucher) private readonly toucher: SessionToucher,
+    @Inject(SessionHistoryWriter) private readonly history: SessionHistoryWriter,
     @Inject(SESSION_OPTIONS) private readonly options: ResolvedSessionOptions,
   ) {}
 
@@ -29,6 +31,7 @@ export class SessionLifecycle implements OnModuleInit, OnApplicationShutdown {
   /** Not earlier: between `onModuleDestroy` and this, the last requests are still answered. */
   async onApplicationShutdown(): Promise<void> {
     await this.toucher.settle();
+    await this.history.settle();
     await this.adapters.close();
   }
 

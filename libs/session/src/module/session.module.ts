@@ -1,4 +1,5 @@
 import { Module, type DynamicModule } from '@nestjs/common';
+import { DiscoveryModule } from '@nestjs/core';
 import { ConfigurableModuleClass, type ASYNC_OPTIONS_TYPE, type OPTIONS_TYPE } from './session.module-definition.js';
 
 /**
@@ -10,7 +11,7 @@ import { ConfigurableModuleClass, type ASYNC_OPTIONS_TYPE, type OPTIONS_TYPE } f
  * export class AppModule {}
  * ```
  */
-@Module({})
+@Module({ imports: [DiscoveryModule] })
 export class SessionModule extends ConfigurableModuleClass {
   /** @throws {ConfigurationError} at boot, for every option that is wrong or unknown. */
   static override forRoot(options: typeof OPTIONS_TYPE = {}): DynamicModule {

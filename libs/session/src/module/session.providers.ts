@@ -10,6 +10,7 @@ import { JwtAuthGuard } from '../http/jwt-auth.guard.js';
 import { JwtStrategy } from '../http/jwt.strategy.js';
 import { RefreshCookie } from '../http/refresh-cookie.js';
 import { RequestAuthenticator } from '../http/request-authenticator.js';
+import { RequestSessionProperty } from '../http/request-session-property.js';
 import { RolesGuard } from '../http/roles.guard.js';
 import { SecurityPolicy } from '../http/security-policy.js';
 import { SessionCookie } from '../http/session-cookie.js';
@@ -25,26 +26,44 @@ import { resolveSessionOptions } from '../options/resolve-options.js';
 import type { ResolvedSessionOptions } from '../options/resolved-options.js';
 import type { SessionModuleOptions } from '../options/session-module-options.js';
 import { SESSION_OPTIONS } from '../options/tokens.js';
+import { SessionHistory } from '../ports/session-history.js';
 import { SessionStore } from '../ports/session-store.js';
 import { TokenBlacklist } from '../ports/token-blacklist.js';
 import { AccessTokenVerifier } from '../services/access-token-verifier.js';
 import { DeviceSessionService } from '../services/device-session-service.js';
+import { EndedSessionUses } from '../services/ended-session-uses.js';
 import { Impersonations } from '../services/impersonations.js';
 import { SessionAdminService } from '../services/session-admin-service.js';
 import { SessionAuthenticator } from '../services/session-authenticator.js';
+import { SessionEventExplorer } from '../services/session-event-explorer.js';
+import { SessionEventLog } from '../services/session-event-log.js';
 import { SessionEvents } from '../services/session-events.js';
+import { historyOf, SessionHistoryWriter } from '../services/session-history-writer.js';
+import { SessionMetrics } from '../services/session-metrics.js';
 import { SessionService } from '../services/session-service.js';
 import { SessionSweeper } from '../services/session-sweeper.js';
+import { SessionTelemetry } from '../services/session-telemetry.js';
 import { SessionToucher } from '../services/session-toucher.js';
 import { TokenService } from '../services/token-service.js';
 import { expressSessionMount } from './express-session-mount.js';
+import { loadTelemetry } from './load-telemetry.js';
 import { SessionAdapters } from './session-adapters.js';
 import { SessionLifecycle } from './session-lifecycle.js';
 import { RAW_SESSION_OPTIONS } from './tokens.js';
 
 const adapters: Provider[] = [
   SessionAdapters,
-  { provide: SessionStore, inject: [SessionAdapters], useFactory: (made: SessionAdapters) => made.store() },
+  {
+    provide: SessionTelemetry,
+    inject: [SESSION_OPTIONS],
+    useFactory: ({ telemetry }: ResolvedSessionOptions) => loadTelemetry(telemetry),
+  },
+  {
+    provide: SessionStore,
+    inject: [SessionAdapters, SessionTelemetry],
+    useFactory: async (made: SessionAdapters, telemetry: SessionTelemetry) => telemetry.observe(await made.store()),
+  },
+  { provide: SessionHistory, inject: [SessionStore, SESSION_OPTIONS], useFactory: historyOf },
   { provide: TokenBlacklist, inject: [SessionAdapters], useFactory: (made: SessionAdapters) => made.blacklist() },
 ];
 
@@ -56,6 +75,7 @@ const services = [
   DeviceSessionService,
   SessionAdminService,
   SessionEvents,
+  EndedSessionUses,
   TokenService,
 ] satisfies Provider[];
 
@@ -85,6 +105,7 @@ const http = [
   RolesGuard,
   JwtStrategy,
   JwtAuthGuard,
+  RequestSessionProperty,
 ] satisfies Provider[];
 
 /** Everything the module makes. */
@@ -104,6 +125,10 @@ export const SESSION_PROVIDERS: Provider[] = [
   verifier,
   ...http,
   ApplicationSecurityRegistration,
+  SessionEventExplorer,
+  SessionEventLog,
+  SessionHistoryWriter,
+  SessionMetrics,
   SessionSweeper,
   SessionLifecycle,
   expressSessionMount,
@@ -114,6 +139,8 @@ export const SESSION_PROVIDERS: Provider[] = [
 export const SESSION_EXPORTS: NonNullable<ModuleMetadata['exports']> = [
   SESSION_OPTIONS,
   SessionStore,
+  SessionHistory,
+  SessionTelemetry,
   TokenBlacklist,
   ...services,
   AccessTokenVerifier,

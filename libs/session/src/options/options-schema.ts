@@ -4,6 +4,7 @@ import { IP_PRIVACY } from '../model/ip.js';
 import { HARD_SESSION_LIMIT, LIMIT_POLICIES } from '../model/limit.js';
 import { DEVICE_TYPES } from '../model/session.js';
 import { notADuration, parseDuration } from './duration.js';
+import { eventsSchema, historySchema, telemetrySchema } from './event-options.js';
 import { expressSessionSchema } from './express-session-options.js';
 import { isClusterOption, isRedisClient, type RedisOption } from './redis-option.js';
 
@@ -200,6 +201,9 @@ export const optionsSchema = z.strictObject({
   security: security.prefault({}),
   device: z.strictObject({ cookie: flag.default(false) }).prefault({}),
   nearCache,
+  events: eventsSchema.prefault({}),
+  history: historySchema,
+  telemetry: telemetrySchema,
   sweeper: z.strictObject({ interval: timer(30_000) }).prefault({}),
   commandTimeout: timer(500),
   clockTolerance: duration(MINUTE),

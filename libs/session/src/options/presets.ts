@@ -42,7 +42,7 @@ const PRESETS: Readonly<Record<SessionPreset, PresetDefaults>> = {
 
 /** The options with the preset's defaults behind them. What is no preset, or no object, is left for the parser to refuse. */
 export function withPreset(options: SessionModuleOptions): SessionModuleOptions {
-  const { preset } = options;
+  const { preset } = (isObject(options) ? options : {}) as SessionModuleOptions;
   if (typeof preset !== 'string' || !Object.hasOwn(PRESETS, preset)) return options;
   const { session, security } = PRESETS[preset];
   const own = options.session;

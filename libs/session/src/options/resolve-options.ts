@@ -25,7 +25,7 @@ export function resolveSessionOptions(options: SessionModuleOptions = {}): Resol
   const { maxSessionsPerUser, onLimit } = session;
   const keys = deriveKeys(options);
   const cookie = resolveCookieOptions(parsed.cookie);
-  const resolved: Omit<ResolvedSessionOptions, 'redis' | 'expressSession'> = freeze({
+  const resolved: Omit<ResolvedSessionOptions, 'redis' | 'expressSession' | 'telemetry'> = freeze({
     store: options.store,
     blacklist: options.blacklist,
     keys,
@@ -41,6 +41,8 @@ export function resolveSessionOptions(options: SessionModuleOptions = {}): Resol
     security: resolveSecurity(parsed.security),
     device: parsed.device,
     nearCache: parsed.nearCache,
+    events: parsed.events,
+    history: parsed.history,
     sweeper: parsed.sweeper,
     commandTimeout: parsed.commandTimeout,
     clockTolerance: parsed.clockTolerance,
@@ -55,10 +57,11 @@ export function resolveSessionOptions(options: SessionModuleOptions = {}): Resol
       limit: { max: typeof maxSessionsPerUser === 'number' ? maxSessionsPerUser : 5, onLimit },
       maxRecordBytes: parsed.session.maxRecordBytes,
       tenant: parsed.tenant,
+      eventStream: parsed.events.stream,
     }),
   });
-  // Ioredis options and how express-session is to keep sessions are the user's objects.
-  return Object.freeze({ ...resolved, redis: parsed.redis, expressSession: resolveExpressSession(parsed.expressSession) });
+  // Ioredis options, providers of telemetry and how express-session is to keep sessions are the user's objects.
+  return Object.freeze({ ...resolved, redis: parsed.redis, expressSession: resolveExpressSession(parsed.expressSession), telemetry: parsed.telemetry });
 }
 
 function resolveLifetime(options: ParsedOptions['session']): ResolvedLifetimeOptions {

@@ -5,6 +5,7 @@ import type { DeviceType } from '../model/session.js';
 import type { SessionStore } from '../ports/session-store.js';
 import type { TokenBlacklist } from '../ports/token-blacklist.js';
 import type { ResolvedCookieOptions } from './cookie-options.js';
+import type { ResolvedEventOptions, ResolvedHistoryOptions, TelemetryOptions } from './event-options.js';
 import type { ResolvedExpressSessionOptions } from './express-session-options.js';
 import type { JwtKey } from './jwt-keys.js';
 import type { RedisOption } from './redis-option.js';
@@ -26,6 +27,10 @@ export interface ResolvedSessionOptions {
   readonly security: ResolvedSecurityOptions;
   readonly device: { readonly cookie: boolean };
   readonly nearCache: { readonly maxEntries: number; readonly maxStale: number } | null;
+  readonly events: ResolvedEventOptions;
+  readonly history: ResolvedHistoryOptions | null;
+  /** Null: no metrics and no spans, whatever SDK there is. */
+  readonly telemetry: Readonly<TelemetryOptions> | null;
   readonly sweeper: { readonly interval: number };
   readonly commandTimeout: number;
   readonly clockTolerance: number;

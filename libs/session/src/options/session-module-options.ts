@@ -6,6 +6,7 @@ import type { DeviceType, NewSession, Session, SessionData } from '../model/sess
 import type { SessionStore } from '../ports/session-store.js';
 import type { TokenBlacklist } from '../ports/token-blacklist.js';
 import type { Duration } from './duration.js';
+import type { SessionEventOptions, SessionHistoryOptions, TelemetryOptions } from './event-options.js';
 import type { ExpressSessionOptions } from './express-session-options.js';
 import type { RedisOption } from './redis-option.js';
 
@@ -168,6 +169,11 @@ export interface SessionModuleOptions {
   };
   /** Default false. `true` takes the defaults. */
   nearCache?: boolean | NearCacheOptions;
+  events?: SessionEventOptions;
+  /** Keeps an audit trail of each user. `true` takes the defaults. Default false. */
+  history?: boolean | SessionHistoryOptions;
+  /** Metrics and spans through OpenTelemetry. Default true: where a SDK is there, and nothing where none is. */
+  telemetry?: boolean | TelemetryOptions;
   sweeper?: {
     /** How often everything past its deadline is removed. Default 30 seconds. */
     interval?: Duration;

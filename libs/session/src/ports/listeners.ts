@@ -1,9 +1,12 @@
 /** Takes what a listener threw. */
 export type ListenerErrorHandler = (error: unknown) => void;
 
-/** Listeners that cannot disturb each other or the one who speaks: what one throws is handed over and the next is called. */
+/**
+ * Listeners that cannot disturb each other or the one who speaks: what one throws, or rejects with, is handed over and the
+ * next is called.
+ */
 export class Listeners<E> {
-  private readonly listeners = new Set<(event: E) => void>();
+  private readonly listeners = new Set<(event: E) => unknown>();
 
   constructor(private readonly onError: ListenerErrorHandler = () => undefined) {}
 
@@ -12,7 +15,7 @@ export class Listeners<E> {
   }
 
   /** Adds a listener; the returned function removes it. */
-  add(listener: (event: E) => void): () => void {
+  add(listener: (event: E) => unknown): () => void {
     this.listeners.add(listener);
     return () => {
       this.listeners.delete(listener);
@@ -22,7 +25,8 @@ export class Listeners<E> {
   emit(event: E): void {
     for (const listener of [...this.listeners]) {
       try {
-        listener(event);
+        const result = listener(event);
+        if (isThenable(result)) result.then(undefined, this.onError);
       } catch (error) {
         this.onError(error);
       }
@@ -32,4 +36,8 @@ export class Listeners<E> {
   clear(): void {
     this.listeners.clear();
   }
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
 }

@@ -226,7 +226,7 @@ export abstract class SessionStore {
    * Tells the listeners of every instance of something that no operation of the store does. Returns at once; other instances
    * may miss it. False where the adapter has no way to do so, and nobody was told.
    */
-  announce(_event: SessionEvent): boolean {
+  publish(_event: SessionEvent): boolean {
     return false;
   }
 

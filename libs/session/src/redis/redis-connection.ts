@@ -106,7 +106,8 @@ export class RedisConnection {
       return await within(command(), this.settings.commandTimeout);
     } catch (error) {
       if (pass?.(error)) throw error;
-      throw this.trouble.unavailable(error);
+      // What is cut off by our own farewell is no trouble to be told of.
+      throw this.closed ? new StoreUnavailableError() : this.trouble.unavailable(error);
     }
   }
 

@@ -292,7 +292,7 @@ export class RedisSessionStore extends SessionStore {
     return this.channel.onGap(listener);
   }
 
-  override announce(event: SessionEvent): boolean {
+  override publish(event: SessionEvent): boolean {
     this.channel.emit(event);
     if (isFoundOut(event)) {
       // Whoever is told here must not wait for Redis, and a request not fail for it. The connection says what was wrong.

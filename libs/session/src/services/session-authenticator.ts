@@ -1,4 +1,4 @@
-import { Inject, Injectable, Logger } from '@nestjs/common';
+import { Inject, Injectable, Logger, Optional } from '@nestjs/common';
 import { CredentialCodec, secretHash, type Credential } from '../model/credential.js';
 import { endedError, StoreUnavailableError } from '../model/errors.js';
 import { judge, type LineageVerdict, type RotationRule } from '../model/lineage.js';
@@ -7,6 +7,7 @@ import { SESSION_OPTIONS } from '../options/tokens.js';
 import { SessionStore, type LiveSession, type RenewRequest, type RotateOutcome } from '../ports/session-store.js';
 import { assertActorLives } from './actor-session.js';
 import { goneError, invalidToken } from './authentication-errors.js';
+import { EndedSessionUses } from './ended-session-uses.js';
 
 export interface AuthenticateOptions {
   /** 64-bit digest of the client, compared when a token is repeated within its grace window. */
@@ -35,6 +36,7 @@ export class SessionAuthenticator {
     @Inject(SessionStore) private readonly store: SessionStore,
     @Inject(CredentialCodec) private readonly codec: CredentialCodec,
     @Inject(SESSION_OPTIONS) options: ResolvedSessionOptions,
+    @Optional() @Inject(EndedSessionUses) private readonly uses?: EndedSessionUses,
   ) {
     this.rule = {
       grace: options.session.rotationGrace,
@@ -54,7 +56,10 @@ export class SessionAuthenticator {
     const credential = this.codec.parse(token, 'cookie');
     if (!credential) throw invalidToken();
     const live = await this.store.read(credential.sessionId);
-    if (live.state !== 'live') throw goneError(live);
+    if (live.state !== 'live') {
+      this.uses?.note(credential.sessionId, live);
+      throw goneError(live);
+    }
 
     const presented = { hash: secretHash(credential.secret), n: credential.n, client };
     const of = (from: LiveSession, n: number | null, superseded = false): Authentication => ({

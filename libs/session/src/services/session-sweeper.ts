@@ -17,7 +17,7 @@ export class SessionSweeper implements OnApplicationBootstrap, OnModuleDestroy {
 
   constructor(
     @Inject(SessionStore) private readonly store: SessionStore,
-    @Inject(SESSION_OPTIONS) private readonly options: ResolvedSessionOptions,
+    @Inject(SESSION_OPTIONS) private readonly options: Pick<ResolvedSessionOptions, 'sweeper'>,
   ) {}
 
   onApplicationBootstrap(): void {

@@ -1,4 +1,4 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { Inject, Injectable, Optional } from '@nestjs/common';
 import { JwtService } from '@nestjs/jwt';
 import type { JsonWebKey } from 'node:crypto';
 import { checkedClaims, newTokenId, tokenIssuedAt, type AccessTokenClaims } from '../model/access-claims.js';
@@ -15,6 +15,7 @@ import { SessionStore, type LiveSession } from '../ports/session-store.js';
 import { AccessTokenVerifier, type VerifiedAccessToken } from './access-token-verifier.js';
 import { assertActorLives } from './actor-session.js';
 import { goneError, invalidToken } from './authentication-errors.js';
+import { EndedSessionUses } from './ended-session-uses.js';
 
 /** Access tokens live up to this part shorter than asked, so that many that were issued at once do not expire at once. */
 const LIFETIME_JITTER = 0.05;
@@ -65,6 +66,7 @@ export class TokenService extends AccessTokenVerifier {
     @Inject(SessionStore) private readonly store: SessionStore,
     @Inject(CredentialCodec) private readonly codec: CredentialCodec,
     @Inject(SESSION_OPTIONS) private readonly options: ResolvedSessionOptions,
+    @Optional() @Inject(EndedSessionUses) private readonly uses?: EndedSessionUses,
   ) {
     super();
     this.signers = new Map((options.jwt?.keys ?? []).map((key) => [key.kid, { key, jwt: jwtServiceOf(key) }]));
@@ -172,7 +174,10 @@ export class TokenService extends AccessTokenVerifier {
   /** The session of verified claims, unless they were revoked. One read. @throws {AuthenticationError} */
   async admit(claims: AccessTokenClaims): Promise<VerifiedAccessToken> {
     const live = await this.store.read(claims.sid, { tokenId: claims.jti });
-    if (live.state !== 'live') throw goneError(live);
+    if (live.state !== 'live') {
+      this.uses?.note(claims.sid, live);
+      throw goneError(live);
+    }
     const issuedAt = tokenIssuedAt(claims.jti, claims.sid) ?? 0;
     if (live.session.userId !== claims.sub) throw invalidToken();
     if (live.tokenRevoked || issuedAt < live.tokensFrom) {
@@ -224,6 +229,7 @@ export class TokenService extends AccessTokenVerifier {
       case 'unknown':
         throw invalidToken();
       default:
+        this.uses?.note(credential.sessionId, outcome);
         throw goneError(outcome);
     }
   }

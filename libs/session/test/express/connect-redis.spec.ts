@@ -86,7 +86,7 @@ describe('the move from connect-redis 8, with data that it wrote itself (connect
   afterEach(async () => {
     await closeSites();
     await former.close();
-    await store.sessions.close();
+    await store.close();
     const keys = await client.keys(`test-${run}*`);
     if (keys.length > 0) await client.del(keys);
     client.disconnect();
@@ -146,7 +146,7 @@ describe('the move from connect-redis 8, with data that it wrote itself (connect
       expect(await store.sessions.getActiveSessions(`ann-${round}`)).toHaveLength(1);
     }
     expect(await legacyKeys()).toEqual([]);
-    await other.sessions.close();
+    await other.close();
     second.disconnect();
   });
 

@@ -157,7 +157,7 @@ describe('a store that cannot be asked', () => {
   afterEach(async () => {
     await closeSites();
     client.disconnect();
-    await store.sessions.close();
+    await store.close();
     await server.stop();
   });
 

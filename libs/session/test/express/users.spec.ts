@@ -282,7 +282,7 @@ describe('what is kept on Redis', () => {
     expect(ttl).toBeLessThanOrEqual(24 * 60 * 60_000 + 5 * 60_000);
     await store.clear();
     await client.del(await client.keys(`${keyPrefix}*`));
-    await store.sessions.close();
+    await store.close();
     client.disconnect();
   });
 
@@ -294,7 +294,7 @@ describe('what is kept on Redis', () => {
     expect(await store.length()).toBe(1);
     await store.clear();
     expect(await store.length()).toBe(0);
-    await store.sessions.close();
+    await store.close();
     client.disconnect();
   });
 });

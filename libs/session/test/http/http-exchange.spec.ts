@@ -1,7 +1,8 @@
 import type { ArgumentsHost, ExecutionContext } from '@nestjs/common';
 import type { HttpAdapterHost } from '@nestjs/core';
 import { firstValueFrom, isObservable, type Observable } from 'rxjs';
-import { metadataOf } from '../../src/http/client-facts.js';
+import { clientFactsOf, metadataOf } from '../../src/http/client-facts.js';
+import { rulesOf } from '../../src/http/client-recognition.js';
 import { findExchange, HttpExchange, type HttpRequest, type HttpResponse } from '../../src/http/http-exchange.js';
 import { SessionCookie } from '../../src/http/session-cookie.js';
 import { SessionExceptionFilter } from '../../src/http/session-exception.filter.js';
@@ -118,8 +119,12 @@ describe('SessionCookie', () => {
 });
 
 describe('metadataOf', () => {
-  const of = (headers: HttpRequest['headers'], ip?: string) =>
-    metadataOf(new HttpExchange({ headers, ...(ip !== undefined && { ip }) }, undefined));
+  const of = (headers: HttpRequest['headers'], ip?: string) => {
+    const exchange = new HttpExchange({ headers, ...(ip !== undefined && { ip }) }, undefined);
+    const { fingerprint, ...others } = metadataOf(clientFactsOf(exchange), rulesOf(resolveSessionOptions()));
+    expect(fingerprint).toMatch(/^f1\./);
+    return others;
+  };
 
   it('keeps a user agent with line breaks and other controls on one line (ASVS 16.4.1)', () => {
     const userAgent = 'Mozilla\r\nSet-Cookie: x\u0000\u0085\u2028[31m';

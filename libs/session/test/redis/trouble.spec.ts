@@ -47,7 +47,7 @@ const CLIENTS: Readonly<Record<string, RedisOptions | 'ours'>> = {
 
 describe('trouble with Redis', () => {
   let logs: CapturedLogs;
-  let printed: ReturnType<typeof jest.spyOn>;
+  let printed: jest.Mock;
   const unhandled: unknown[] = [];
   const onUnhandled = (error: unknown): void => {
     unhandled.push(error);
@@ -63,7 +63,7 @@ describe('trouble with Redis', () => {
 
   beforeEach(() => {
     logs = new CapturedLogs();
-    printed = jest.spyOn(console, 'error').mockImplementation(() => undefined);
+    printed = jest.spyOn(console, 'error').mockImplementation(() => undefined) as unknown as jest.Mock;
   });
 
   afterEach(() => {
@@ -500,7 +500,7 @@ describe('trouble with Redis', () => {
     const refused: Readonly<Record<string, () => Redis | Cluster>> = {
       'a Cluster that scales reads to replicas': () => new Cluster([{ port: 1 }], { scaleReads: 'slave', lazyConnect: true }),
       'a Cluster that scales reads to all': () => new Cluster([{ port: 1 }], { scaleReads: 'all', lazyConnect: true }),
-      'a Cluster that chooses by a function': () => new Cluster([{ port: 1 }], { scaleReads: (nodes) => nodes[0] as Redis, lazyConnect: true }),
+      'a Cluster that chooses by a function': () => new Cluster([{ port: 1 }], { scaleReads: (nodes: Redis[]) => nodes[0] as Redis, lazyConnect: true }),
       'a read-only connection': () => new Redis({ port: 1, readOnly: true, lazyConnect: true }),
       'a replica by Sentinel': () => new Redis({ sentinels: [{ port: 1 }], name: 'x', role: 'slave', lazyConnect: true }),
     };

@@ -26,9 +26,13 @@ export class AccountController {
   @HttpCode(200)
   async login(
     @ReqSession() session: RequestSession,
-    @Body() { rememberMe, transport, ...input }: NewSession & SignInOptions,
+    @Body() { rememberMe, transport, replaces, ...input }: NewSession & SignInOptions,
   ): Promise<unknown> {
-    return session.start(input, { ...(rememberMe && { rememberMe }), ...(transport && { transport }) });
+    return session.start(input, {
+      ...(rememberMe && { rememberMe }),
+      ...(transport && { transport }),
+      ...(replaces && { replaces }),
+    });
   }
 
   @Get('me')

@@ -1,0 +1,48 @@
+import { Inject, Injectable, type NestMiddleware } from '@nestjs/common';
+import { HttpAdapterHost } from '@nestjs/core';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Next } from './plain-answer.js';
+import { RequestSessionProperty } from './request-session-property.js';
+
+/** What is used of a Fastify instance. */
+interface FastifyInstance {
+  hasRequestDecorator(name: string): boolean;
+  decorateRequest(name: string, property: { getter(this: { raw: IncomingMessage }): unknown }): unknown;
+}
+
+/**
+ * Sets `request.session` to the session of the request, or to null, on Express and Fastify, on Node's request and the
+ * framework's. Refuses nobody; guards do, and `requireSession` where there are none. Reading the property records an
+ * access, and throws (503) where the store could not be asked.
+ *
+ * ```ts
+ * export class AppModule implements NestModule {
+ *   configure(consumer: MiddlewareConsumer) {
+ *     consumer.apply(SessionMiddleware).forRoutes('*path');
+ *   }
+ * }
+ * ```
+ */
+@Injectable()
+export class SessionMiddleware implements NestMiddleware {
+  constructor(
+    @Inject(RequestSessionProperty) private readonly property: RequestSessionProperty,
+    @Inject(HttpAdapterHost) { httpAdapter }: HttpAdapterHost,
+  ) {
+    if (httpAdapter?.getType() === 'fastify') decorate(httpAdapter.getInstance<FastifyInstance>());
+  }
+
+  use(request: IncomingMessage, response: ServerResponse, next: Next): void {
+    void this.property.define(request, response).then(() => next());
+  }
+}
+
+/** Fastify hands Node's request to middleware and one of its own to handlers. */
+function decorate(fastify: FastifyInstance): void {
+  if (fastify.hasRequestDecorator('session')) return;
+  fastify.decorateRequest('session', {
+    getter() {
+      return (this.raw as { session?: unknown }).session;
+    },
+  });
+}
