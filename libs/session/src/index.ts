@@ -22,8 +22,11 @@ export type {
   SessionChangedEvent,
   SessionCreatedEvent,
   SessionDamagedEvent,
+  SessionEndKind,
   SessionEndedEvent,
   SessionEvent,
+  SessionEventName,
+  SessionEventNamed,
   SessionEventOf,
   SessionEventType,
   SessionRefreshedEvent,
@@ -53,6 +56,27 @@ export {
 } from './model/session.js';
 
 export type { ListenerErrorHandler } from './ports/listeners.js';
+export {
+  SessionEventStream,
+  type ConsumeOptions,
+  type EventConsumer,
+  type EventDelivery,
+  type StopConsuming,
+} from './ports/session-event-stream.js';
+export { SessionHistory, type HistoryLimits, type SessionHistoryEntry } from './ports/session-history.js';
+export type {
+  InstrumentOptions,
+  TelemetryAttributes,
+  TelemetryCounter,
+  TelemetryGauge,
+  TelemetryHistogram,
+  TelemetryMeter,
+  TelemetryMeterProvider,
+  TelemetryObservable,
+  TelemetrySpan,
+  TelemetryTracer,
+  TelemetryTracerProvider,
+} from './ports/telemetry.js';
 export {
   SessionStore,
   type AbsentSession,
@@ -87,6 +111,15 @@ export type {
 export type { ResolvedCookieOptions } from './options/cookie-options.js';
 export type { Duration } from './options/duration.js';
 export type {
+  EventLogLevel,
+  EventStreamOptions,
+  ResolvedEventOptions,
+  ResolvedHistoryOptions,
+  SessionEventOptions,
+  SessionHistoryOptions,
+  TelemetryOptions,
+} from './options/event-options.js';
+export type {
   ExpressSessionCookieOptions,
   ExpressSessionOptions,
   ResolvedExpressSessionOptions,
@@ -116,7 +149,7 @@ export type {
   SessionOptionsFactory,
   SessionPreset,
 } from './options/session-module-options.js';
-export type { ResolvedStoreOptions, SessionStoreOptions } from './options/store-options.js';
+export type { EventStreamSettings, ResolvedStoreOptions, SessionStoreOptions } from './options/store-options.js';
 export { SESSION_OPTIONS } from './options/tokens.js';
 
 export { MemorySessionAliases, type MemorySessionAliasesOptions } from './memory/memory-session-aliases.js';
@@ -129,6 +162,7 @@ export type { ImpersonateOptions } from './services/impersonations.js';
 export { SessionAdminService } from './services/session-admin-service.js';
 export type { AuthenticateOptions, Authentication } from './services/session-authenticator.js';
 export { SessionEvents } from './services/session-events.js';
+export { OnSessionEvent } from './services/on-session-event.js';
 export {
   SessionService,
   type RenewedSession,
@@ -180,6 +214,8 @@ export {
 export { SessionExceptionFilter } from './http/session-exception.filter.js';
 export { SessionGate, type AdmissionOptions } from './http/session-gate.js';
 export { SessionGuard } from './http/session.guard.js';
+export type { StreamableResponse } from './http/event-client.js';
+export { SessionStreams, type SessionStreamMessage, type SessionStreamOptions } from './http/session-streams.js';
 export { SessionMiddleware } from './http/session.middleware.js';
 export type { SessionUser } from './http/session-users.js';
 export { validateToken, type ForeignClaims, type ForeignTokens, type RequestWithUser } from './http/validate-token.js';

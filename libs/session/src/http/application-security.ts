@@ -24,7 +24,8 @@ export class ApplicationSecurityRegistration implements OnModuleInit {
     const adapter = this.host.httpAdapter as HttpAdapterHost['httpAdapter'] | undefined;
     const owners: unknown[] = [adapter?.getInstance<unknown>(), adapter?.getHttpServer()];
     for (const owner of owners) {
-      if ((typeof owner === 'object' || typeof owner === 'function') && owner !== null) registerApplication(owner, settings);
+      if ((typeof owner === 'object' || typeof owner === 'function') && owner !== null)
+        registerApplication(owner, settings);
     }
   }
 }

@@ -37,7 +37,11 @@ export class Impersonation {
       client: this.clients.digestOf(exchange),
     });
     if (own !== null) this.actors.write(exchange, own);
-    return this.signIn.remembered(exchange, { ...started, live: liveOf(started.session as Session) }, request.transport);
+    return this.signIn.remembered(
+      exchange,
+      { ...started, live: liveOf(started.session as Session) },
+      request.transport,
+    );
   }
 
   /** See `RequestSession.endImpersonation`. */

@@ -68,7 +68,10 @@ export class SecurityPolicy {
       case 'log':
         return null;
       case 'step-up':
-        return new SessionError('step_up_required', 'The session is used by another client than before: prove again who you are.');
+        return new SessionError(
+          'step_up_required',
+          'The session is used by another client than before: prove again who you are.',
+        );
       case 'reject':
         throw new AuthenticationError('invalid_token', 'The session is not of this client. Sign in.');
       case 'end':

@@ -36,7 +36,8 @@ export class SessionLocator {
       };
     } catch (error) {
       // Once for each time it begins to fail: sign-ins are many.
-      if (!this.failing) this.logger.warn(`The option "locate" fails: ${error instanceof Error ? error.message : String(error)}`);
+      if (!this.failing)
+        this.logger.warn(`The option "locate" fails: ${error instanceof Error ? error.message : String(error)}`);
       this.failing = true;
       return undefined;
     }

@@ -62,7 +62,10 @@ export function registerApplication(owner: object, security: ApplicationSecurity
  * `metadata.fingerprint`. A browser update, another network or headers in another order change nothing; another browser or
  * system does. Outside an application, and without `secrets`, the key is this process's own.
  */
-export function generateFingerprint(request: RequestLike, options: Pick<SessionSecurityOptions, 'secrets'> = {}): string {
+export function generateFingerprint(
+  request: RequestLike,
+  options: Pick<SessionSecurityOptions, 'secrets'> = {},
+): string {
   const { fingerprintKeys } = securityOf(request, options);
   return fingerprintOf(clientFactsOf(exchangeFor(request)).families, fingerprintKeys[0]);
 }
@@ -104,7 +107,11 @@ function isOn(action: boolean | SignalAction): boolean {
 function securityOf(request: RequestLike, { secrets, ipPrivacy }: SessionSecurityOptions): ApplicationSecurity {
   const found = applicationOf(request) ?? ELSEWHERE;
   const [first, ...others] = secrets === undefined ? found.fingerprintKeys : deriveKeys({ secrets }).fingerprint;
-  return { ...found, fingerprintKeys: first ? [first, ...others] : found.fingerprintKeys, ipPrivacy: ipPrivacy ?? found.ipPrivacy };
+  return {
+    ...found,
+    fingerprintKeys: first ? [first, ...others] : found.fingerprintKeys,
+    ipPrivacy: ipPrivacy ?? found.ipPrivacy,
+  };
 }
 
 /** Express: `req.app`. Fastify: `req.server`, or one that was made from it for a plugin. Node: the server of the socket. */
@@ -124,7 +131,11 @@ function applicationOf(request: RequestLike): ApplicationSecurity | null {
 /** Headers may also be a `Headers` of fetch, or an object whose names are in any case. */
 function exchangeFor(request: RequestLike): HttpExchange {
   const { headers, ip } = request;
-  const pairs = headers instanceof Headers ? [...headers] : Object.entries(headers);
-  const lower = Object.fromEntries(pairs.map(([name, value]) => [name.toLowerCase(), value as string | string[]]));
+  const pairs: [string, unknown][] = headers instanceof Headers ? [...headers] : Object.entries(headers);
+  const texts = pairs.map(([name, value]) => [
+    name.toLowerCase(),
+    Array.isArray(value) ? (value[0] as unknown) : value,
+  ]);
+  const lower = Object.fromEntries(texts.filter(([, value]) => typeof value === 'string')) as Record<string, string>;
   return exchangeOfRequest({ headers: lower, ...(ip !== undefined && { ip }) } satisfies HttpRequest);
 }

@@ -54,7 +54,11 @@ export class SignIn {
   ) {}
 
   /** See `RequestSession.start`. */
-  async start<T = SessionData>(exchange: HttpExchange, input: NewSession<T>, options: SignInOptions): Promise<Started<T>> {
+  async start<T = SessionData>(
+    exchange: HttpExchange,
+    input: NewSession<T>,
+    options: SignInOptions,
+  ): Promise<Started<T>> {
     exchange.assertCanSetHeaders();
     this.csrf.check(exchange);
     const { transport = 'cookie', replaces, ...startOptions } = options;

@@ -37,7 +37,10 @@ export class TokenRefresh {
       inspect: this.policy.enabled ? (live) => this.inspect(exchange, live) : undefined,
     });
     if (inCookie === null) return { ...rest, refreshToken };
-    return { ...rest, ...this.cookie.handOver(exchange, refreshToken, { session: rest.session, now: rest.session.lastAccess }) };
+    return {
+      ...rest,
+      ...this.cookie.handOver(exchange, refreshToken, { session: rest.session, now: rest.session.lastAccess }),
+    };
   }
 
   private async inspect(exchange: HttpExchange, live: LiveSession): Promise<void> {

@@ -66,7 +66,7 @@ export class MemoryEventStream extends SessionEventStream {
   async close(): Promise<void> {
     const consumers = [...this.groups.values()].flatMap((group) => [...group.consumers]);
     for (const consumer of consumers) consumer.stopped = true;
-    await Promise.all(consumers.map(({ running }) => running));
+    await Promise.all(consumers.flatMap(({ running }) => running ?? []));
   }
 
   /** Sets whoever of the group has nothing to do to work. */

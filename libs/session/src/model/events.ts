@@ -134,7 +134,9 @@ export type SessionEventNamed<N extends SessionEventName> = N extends SessionEve
 /** Whether an event bears a name. */
 export function isNamed<N extends SessionEventName>(event: SessionEvent, name: N): event is SessionEventNamed<N> {
   if (event.type === name) return true;
-  const reasons: readonly EndReason[] | undefined = (ENDS_BY_KIND as Partial<Record<string, readonly EndReason[]>>)[name];
+  const reasons: readonly EndReason[] | undefined = (ENDS_BY_KIND as Partial<Record<string, readonly EndReason[]>>)[
+    name
+  ];
   return event.type === 'ended' && reasons !== undefined && reasons.includes(event.reason);
 }
 

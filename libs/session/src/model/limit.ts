@@ -27,7 +27,11 @@ export interface LimitCandidate {
  * Which of the live sessions make way for a new one, or `reject`. Ties fall to the smaller sid, so that every adapter
  * chooses alike.
  */
-export function makeRoom(live: readonly LimitCandidate[], deviceType: DeviceType, limit: SessionLimit): string[] | 'reject' {
+export function makeRoom(
+  live: readonly LimitCandidate[],
+  deviceType: DeviceType,
+  limit: SessionLimit,
+): string[] | 'reject' {
   const evicted = new Set<string>();
   const evictDownTo = (candidates: readonly LimitCandidate[], max: number): boolean => {
     const staying = candidates.filter((candidate) => !evicted.has(candidate.sid));

@@ -18,6 +18,7 @@ import { SessionExceptionFilter } from '../http/session-exception.filter.js';
 import { SessionGate } from '../http/session-gate.js';
 import { SessionGuard } from '../http/session.guard.js';
 import { SessionLocator } from '../http/session-locator.js';
+import { SessionStreams } from '../http/session-streams.js';
 import { SessionUsers } from '../http/session-users.js';
 import { SignIn } from '../http/sign-in.js';
 import { TokenRefresh } from '../http/token-refresh.js';
@@ -106,6 +107,7 @@ const http = [
   JwtStrategy,
   JwtAuthGuard,
   RequestSessionProperty,
+  SessionStreams,
 ] satisfies Provider[];
 
 /** Everything the module makes. */

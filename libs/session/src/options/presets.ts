@@ -1,4 +1,9 @@
-import type { SecurityOptions, SessionLifetimeOptions, SessionModuleOptions, SessionPreset } from './session-module-options.js';
+import type {
+  SecurityOptions,
+  SessionLifetimeOptions,
+  SessionModuleOptions,
+  SessionPreset,
+} from './session-module-options.js';
 
 interface PresetDefaults {
   readonly session: SessionLifetimeOptions;
@@ -42,7 +47,7 @@ const PRESETS: Readonly<Record<SessionPreset, PresetDefaults>> = {
 
 /** The options with the preset's defaults behind them. What is no preset, or no object, is left for the parser to refuse. */
 export function withPreset(options: SessionModuleOptions): SessionModuleOptions {
-  const { preset } = (isObject(options) ? options : {}) as SessionModuleOptions;
+  const { preset } = (isObject(options) ? options : {});
   if (typeof preset !== 'string' || !Object.hasOwn(PRESETS, preset)) return options;
   const { session, security } = PRESETS[preset];
   const own = options.session;

@@ -55,7 +55,7 @@ export class RedisClocks {
    * @throws {StoreUnavailableError} when none answers.
    */
   async sample(): Promise<void> {
-    if (!this.stopped) this.timer ??= setInterval(() => void this.sample().catch(() => undefined), INTERVAL).unref();
+    if (!this.stopped) this.timer ??= setInterval(() => this.sampleAgain(), INTERVAL).unref();
     this.sampling ??= this.sampleAll().finally(() => {
       this.sampling = null;
     });
@@ -64,7 +64,18 @@ export class RedisClocks {
 
   stop(): void {
     this.stopped = true;
+    this.pause();
+  }
+
+  private pause(): void {
     if (this.timer) clearInterval(this.timer);
+    this.timer = null;
+  }
+
+  private sampleAgain(): void {
+    // A client that its owner has closed has no more to say, unless it is opened again.
+    if (this.client.status === 'end') this.pause();
+    else this.sample().catch(() => undefined);
   }
 
   private get set(): RedisClock[] {

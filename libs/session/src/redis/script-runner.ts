@@ -32,7 +32,7 @@ export interface ScriptRunnerSettings {
 }
 
 /** The announcements, where there are some, then the code and the values. */
-type RawReply = readonly (readonly Buffer[] | Buffer | number | null)[];
+type RawReply = (Buffer[] | Buffer | number | null)[];
 
 /** Sends scripts by digest, and whole where a server has forgotten them; adds what every script wants to know. */
 export class ScriptRunner {

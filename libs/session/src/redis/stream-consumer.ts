@@ -183,7 +183,7 @@ export class StreamConsumer {
 /** The entries of the one stream that was asked for, as RESP2 (a list) or RESP3 (a map) brings them. */
 function entriesOf(reply: unknown): readonly Entry[] {
   if (typeof reply !== 'object' || reply === null) return [];
-  if (Array.isArray(reply)) return ((reply as [string, Entry[]][])[0]?.[1] ?? []) as readonly Entry[];
+  if (Array.isArray(reply)) return (reply as [string, Entry[]][])[0]?.[1] ?? [];
   const streams = reply instanceof Map ? [...reply.values()] : Object.values(reply);
   return (streams[0] ?? []) as readonly Entry[];
 }

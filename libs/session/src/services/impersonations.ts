@@ -65,7 +65,9 @@ export class Impersonations implements OnApplicationShutdown {
       this.started.delete(id);
       this.store.destroy(id, { reason: 'revoked' }).catch((error: unknown) => {
         // Its next request ends it.
-        this.logger.warn(`An impersonated session could not be ended: ${error instanceof Error ? error.message : String(error)}`);
+        this.logger.warn(
+          `An impersonated session could not be ended: ${error instanceof Error ? error.message : String(error)}`,
+        );
       });
     }
   }
@@ -73,7 +75,10 @@ export class Impersonations implements OnApplicationShutdown {
 
 function assertMayAct({ userId, actor, pending }: Session, as: string): void {
   if (actor || pending === true || isAnonymousUserId(userId)) {
-    throw new SessionError('insufficient_scope', 'Only a session of one’s own, fully signed in, may act as somebody else.');
+    throw new SessionError(
+      'insufficient_scope',
+      'Only a session of one’s own, fully signed in, may act as somebody else.',
+    );
   }
   if (as === userId) throw new InvalidArgumentError('userId', 'must be of somebody else');
 }

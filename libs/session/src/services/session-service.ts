@@ -83,7 +83,10 @@ export class SessionService {
    */
   async start<T = SessionData>(input: NewSession<T>, options: StartOptions = {}): Promise<StartedSession<T>> {
     if (typeof input.userId === 'string' && isAnonymousUserId(input.userId)) {
-      throw new InvalidArgumentError('userId', 'must not begin with "anonymous:", which sessions without a user begin with');
+      throw new InvalidArgumentError(
+        'userId',
+        'must not begin with "anonymous:", which sessions without a user begin with',
+      );
     }
     if ((await this.options.beforeStart?.(input as NewSession)) === false) {
       throw new SessionError('session_vetoed', 'The application does not let this session start.');

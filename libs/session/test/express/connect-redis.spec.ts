@@ -63,8 +63,12 @@ describe('the move from connect-redis 8, with data that it wrote itself (connect
   let former: FormerSite;
   let store: SessionExpressStore;
 
-  const openStore = (options: Partial<AliasedStoreOptions> = {}): SessionExpressStore =>
-    new SessionExpressStore({ client, prefix, redis: { keyPrefix }, ...options });
+  const stores: SessionExpressStore[] = [];
+  const openStore = (options: Partial<AliasedStoreOptions> = {}): SessionExpressStore => {
+    const opened = new SessionExpressStore({ client, prefix, redis: { keyPrefix }, ...options });
+    stores.push(opened);
+    return opened;
+  };
   const open = async (browser: Browser, of = store): Promise<Browser> => {
     const site = await openSite({ store: of, session: { rolling: true, cookie: { maxAge: 60_000 } } });
     const moved = site.browser();
@@ -86,7 +90,7 @@ describe('the move from connect-redis 8, with data that it wrote itself (connect
   afterEach(async () => {
     await closeSites();
     await former.close();
-    await store.close();
+    await Promise.all(stores.splice(0).map((each) => each.close()));
     const keys = await client.keys(`test-${run}*`);
     if (keys.length > 0) await client.del(keys);
     client.disconnect();
@@ -137,7 +141,7 @@ describe('the move from connect-redis 8, with data that it wrote itself (connect
 
   it('takes parallel requests of two processes over as one session with both changes', async () => {
     const second = new Redis(testRedisUrl());
-    const other = new SessionExpressStore({ client: second, prefix, redis: { keyPrefix } });
+    const other = openStore({ client: second });
     for (let round = 0; round < 10; round += 1) {
       const signedIn = await former.signIn(`ann-${round}`);
       const [here, there] = [await open(signedIn), await open(signedIn, other)];
@@ -146,7 +150,6 @@ describe('the move from connect-redis 8, with data that it wrote itself (connect
       expect(await store.sessions.getActiveSessions(`ann-${round}`)).toHaveLength(1);
     }
     expect(await legacyKeys()).toEqual([]);
-    await other.close();
     second.disconnect();
   });
 

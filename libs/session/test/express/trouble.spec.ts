@@ -156,8 +156,8 @@ describe('a store that cannot be asked', () => {
 
   afterEach(async () => {
     await closeSites();
-    client.disconnect();
     await store.close();
+    client.disconnect();
     await server.stop();
   });
 

@@ -25,7 +25,7 @@ describe.each(PLATFORMS)('devices on %s', (platform) => {
   };
   const signIn = async (
     input: Partial<NewSession> = {},
-    { browser = app.browser(), headers = { 'user-agent': CHROME } as Record<string, string> } = {},
+    { browser = app.browser(), headers = { 'user-agent': CHROME } } = {},
   ) => {
     const reply = await browser.post('/login', { userId: 'ann', ...input }, headers);
     expect(reply.status).toBe(200);
@@ -53,14 +53,17 @@ describe.each(PLATFORMS)('devices on %s', (platform) => {
       await start();
       const given = await signIn({ deviceId: 'd', deviceName: 'My laptop', deviceType: 'tablet' });
       expect(given.session).toMatchObject({ deviceName: 'My laptop', deviceType: 'tablet' });
-      const hinted = await signIn({}, {
-        headers: {
-          'user-agent': CHROME,
-          'sec-ch-ua': '"Brave";v="131", "Chromium";v="131", "Not_A Brand";v="24"',
-          'sec-ch-ua-mobile': '?0',
-          'sec-ch-ua-platform': '"Windows"',
+      const hinted = await signIn(
+        {},
+        {
+          headers: {
+            'user-agent': CHROME,
+            'sec-ch-ua': '"Brave";v="131", "Chromium";v="131", "Not_A Brand";v="24"',
+            'sec-ch-ua-mobile': '?0',
+            'sec-ch-ua-platform': '"Windows"',
+          },
         },
-      });
+      );
       expect(hinted.session.deviceName).toBe('Brave on Windows');
       expect(hinted.session.metadata.fingerprint).toBe(given.session.metadata.fingerprint);
     });
@@ -82,7 +85,12 @@ describe.each(PLATFORMS)('devices on %s', (platform) => {
     });
 
     it('4.1.3: a spoofed X-Forwarded-For changes nothing without trust in a proxy, and is heeded with it', async () => {
-      const headers = { 'user-agent': CHROME, 'x-forwarded-for': '203.0.113.9', forwarded: 'for=203.0.113.9', 'x-real-ip': '203.0.113.9' };
+      const headers = {
+        'user-agent': CHROME,
+        'x-forwarded-for': '203.0.113.9',
+        forwarded: 'for=203.0.113.9',
+        'x-real-ip': '203.0.113.9',
+      };
       await start();
       expect((await signIn({}, { headers })).session.metadata.ip).toBe('127.0.0.1');
       await start({}, true);
@@ -116,7 +124,12 @@ describe.each(PLATFORMS)('devices on %s', (platform) => {
     });
 
     it.each<[string, SessionModuleOptions['locate']]>([
-      ['throws', () => { throw new Error('no database'); }],
+      [
+        'throws',
+        () => {
+          throw new Error('no database');
+        },
+      ],
       ['rejects', () => Promise.reject(new Error('no database'))],
       ['finds nothing', () => null],
       ['is slow', () => sleep(5_000, { country: 'DE' }, { ref: false })],

@@ -1,4 +1,15 @@
-import { Controller, Get, Module, Req, Res, Session as NestSession, UseGuards, type MiddlewareConsumer, type NestModule } from '@nestjs/common';
+import {
+  All,
+  Controller,
+  Get,
+  Module,
+  Req,
+  Res,
+  Session as NestSession,
+  UseGuards,
+  type MiddlewareConsumer,
+  type NestModule,
+} from '@nestjs/common';
 import express from 'express';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -26,10 +37,13 @@ const touchesOf = (store: CountingStore): number => store.commands.filter((comma
 
 afterEach(closeApps);
 
-@Controller()
+@Controller('own')
 class PageController {
   @Get('page')
-  page(@Req() request: { session: Session | null; raw?: { session: Session | null } }, @NestSession() session: Session | null): unknown {
+  page(
+    @Req() request: { session: Session | null; raw?: { session: Session | null } },
+    @NestSession() session: Session | null,
+  ): unknown {
     const raw = request.raw ?? request;
     return {
       framework: request.session?.userId ?? null,
@@ -58,7 +72,7 @@ class PageController {
   }
 
   /** Answered by the middleware before it, or not at all. */
-  @Get('required')
+  @All('required')
   required(@Res() response: { send(body: unknown): unknown }): void {
     response.send({ let: 'in' });
   }
@@ -73,8 +87,8 @@ describe.each(PLATFORMS)('SessionMiddleware, on %s', (platform) => {
     class AppModule implements NestModule {
       configure(consumer: MiddlewareConsumer): void {
         consumer.apply(SessionMiddleware).forRoutes('*path');
-        consumer.apply(requireSession).forRoutes('required');
-        consumer.apply(requireSession({ roles: ['admin'] })).forRoutes('admin-only');
+        consumer.apply(requireSession).forRoutes('own/required');
+        consumer.apply(requireSession({ roles: ['admin'] })).forRoutes('own/admin-only');
       }
     }
     return startApp({ platform, session: { store }, module: { module: AppModule } });
@@ -86,17 +100,36 @@ describe.each(PLATFORMS)('SessionMiddleware, on %s', (platform) => {
 
   it('sets request.session on the raw and on the framework request', async () => {
     const browser = (await start()).browser();
-    expect((await browser.get('/page')).body).toEqual({ framework: null, raw: null, decorator: null, helper: null });
+    expect((await browser.get('/own/page')).body).toEqual({
+      framework: null,
+      raw: null,
+      decorator: null,
+      helper: null,
+    });
     await signIn(browser);
-    expect((await browser.get('/page')).body).toEqual({ framework: 'ann', raw: 'ann', decorator: 'ann', helper: 'ann' });
+    expect((await browser.get('/own/page')).body).toEqual({
+      framework: 'ann',
+      raw: 'ann',
+      decorator: 'ann',
+      helper: 'ann',
+    });
   });
 
   it('refuses nobody, whatever the request brings', async () => {
     const { url } = await start();
-    const cookies = ['session=made-up', 'session=', 'session=a; session=b', `session=${'x'.repeat(5_000)}`, 'session=%00'];
+    const cookies = [
+      'session=made-up',
+      'session=',
+      'session=a; session=b',
+      `session=${'x'.repeat(5_000)}`,
+      'session=%00',
+    ];
     for (const cookie of cookies) {
-      const response = await fetch(`${url}/page`, { headers: { cookie } });
-      expect([response.status, await response.json()]).toEqual([200, { framework: null, raw: null, decorator: null, helper: null }]);
+      const response = await fetch(`${url}/own/page`, { headers: { cookie } });
+      expect([response.status, await response.json()]).toEqual([
+        200,
+        { framework: null, raw: null, decorator: null, helper: null },
+      ]);
     }
   });
 
@@ -105,7 +138,7 @@ describe.each(PLATFORMS)('SessionMiddleware, on %s', (platform) => {
     const browser = (await start(store)).browser();
     await signIn(browser);
     store.forget();
-    expect((await browser.get('/guarded')).body).toEqual({ userId: 'ann' });
+    expect((await browser.get('/own/guarded')).body).toEqual({ userId: 'ann' });
     expect(store.reads).toBe(1);
   });
 
@@ -115,11 +148,11 @@ describe.each(PLATFORMS)('SessionMiddleware, on %s', (platform) => {
     await signIn(browser);
     store.advance(5 * MINUTE);
     store.forget();
-    await browser.get('/open');
-    await browser.get('/poll');
+    await browser.get('/own/open');
+    await browser.get('/own/poll');
     expect(touchesOf(store)).toBe(0);
-    await browser.get('/page');
-    await browser.get('/page');
+    await browser.get('/own/page');
+    await browser.get('/own/page');
     expect(touchesOf(store)).toBe(1);
   });
 
@@ -128,8 +161,8 @@ describe.each(PLATFORMS)('SessionMiddleware, on %s', (platform) => {
     const browser = (await start(store)).browser();
     await signIn(browser);
     store.down = true;
-    expect((await browser.get('/open')).status).toBe(200);
-    for (const path of ['/page', '/required']) {
+    expect((await browser.get('/own/open')).status).toBe(200);
+    for (const path of ['/own/page', '/own/required']) {
       const { status, body, headers } = await browser.get(path);
       expect([status, body.code, headers.get('retry-after')]).toEqual([503, 'store_unavailable', '1']);
     }
@@ -137,24 +170,27 @@ describe.each(PLATFORMS)('SessionMiddleware, on %s', (platform) => {
 
   it('requireSession answers 401 to who has no session, and lets others in', async () => {
     const browser = (await start()).browser();
-    const { status, body, headers } = await browser.get('/required');
+    const { status, body, headers } = await browser.get('/own/required');
     expect([status, body.code]).toEqual([401, 'session_required']);
     expect(headers.get('www-authenticate')).toBe('Bearer realm="session"');
     await signIn(browser);
-    expect((await browser.get('/required')).body).toEqual({ let: 'in' });
+    expect((await browser.get('/own/required')).body).toEqual({ let: 'in' });
   });
 
   it('requireSession answers 403 to who has not the role', async () => {
     const browser = (await start()).browser();
     await signIn(browser);
-    const { status, body } = await browser.get('/admin-only');
+    const { status, body } = await browser.get('/own/admin-only');
     expect([status, body.code]).toEqual([403, 'insufficient_scope']);
   });
 
   it('requireSession refuses what another site sends (ASVS 3.5.1)', async () => {
     const browser = (await start()).browser();
     await signIn(browser);
-    const { status, body } = await browser.request('/required', { method: 'POST', headers: { 'sec-fetch-site': 'cross-site' } });
+    const { status, body } = await browser.request('/own/required', {
+      method: 'POST',
+      headers: { 'sec-fetch-site': 'cross-site' },
+    });
     expect([status, body.code]).toEqual([403, 'csrf_rejected']);
   });
 });
@@ -184,7 +220,10 @@ describe('sessionMiddleware in plain Express', () => {
       const { userId, transport, pending } = request.body as { userId: string; transport?: 'both'; pending?: boolean };
       const { tokens } = await sessions
         .of(request, response)
-        .start({ userId, roles: userId === 'admin' ? ['admin'] : [], pending: pending === true }, { transport: transport ?? 'cookie' });
+        .start(
+          { userId, roles: userId === 'admin' ? ['admin'] : [], pending: pending === true },
+          { transport: transport ?? 'cookie' },
+        );
       response.json(tokens ?? {});
     });
     app.post('/logout', async (request, response) => {
@@ -217,7 +256,9 @@ describe('sessionMiddleware in plain Express', () => {
     const browser = new Browser(url);
     expect((await browser.get('/page')).body).toEqual({ userId: null });
     const { setCookies } = await browser.post('/login', { userId: 'ann' });
-    expect(setCookies).toEqual([expect.objectContaining({ name: 'session', httpOnly: true, sameSite: 'lax', path: '/' })]);
+    expect(setCookies).toEqual([
+      expect.objectContaining({ name: 'session', httpOnly: true, sameSite: 'lax', path: '/' }),
+    ]);
     expect((await browser.get('/page')).body).toEqual({ userId: 'ann' });
     expect(await sessions.sessions.list('ann')).toEqual([
       expect.objectContaining({ metadata: expect.objectContaining({ ip: '127.0.0.1' }) }),

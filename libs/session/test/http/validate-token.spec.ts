@@ -7,7 +7,14 @@ const ISSUER = 'https://login.example';
 
 /** Claims by token: the signature is for the application's own `verify`. */
 const NOW = Math.floor(Date.now() / 1000);
-const good = (jti: string, more: ForeignClaims = {}): ForeignClaims => ({ iss: ISSUER, sub: 'ann', jti, iat: NOW - 10, exp: NOW + 600, ...more });
+const good = (jti: string, more: ForeignClaims = {}): ForeignClaims => ({
+  iss: ISSUER,
+  sub: 'ann',
+  jti,
+  iat: NOW - 10,
+  exp: NOW + 600,
+  ...more,
+});
 
 describe('validateToken for tokens of another issuer', () => {
   let blacklist: MemoryTokenBlacklist;
@@ -39,7 +46,14 @@ describe('validateToken for tokens of another issuer', () => {
     await new Promise((resolve) => server.close(resolve));
   });
 
-  const ask = async (authorization?: string): Promise<{ status: number; body: Record<string, unknown>; challenge: string | null; retryAfter: string | null }> => {
+  const ask = async (
+    authorization?: string,
+  ): Promise<{
+    status: number;
+    body: Record<string, unknown>;
+    challenge: string | null;
+    retryAfter: string | null;
+  }> => {
     const response = await fetch(url, { headers: authorization === undefined ? {} : { authorization } });
     return {
       status: response.status,
@@ -64,7 +78,10 @@ describe('validateToken for tokens of another issuer', () => {
       body: { code: 'invalid_token' },
     });
     for (const header of ['Bearer', 'Bearer a b', 'Bearer a,b']) {
-      expect(await ask(header)).toMatchObject({ status: 400, challenge: expect.stringContaining('error="invalid_request"') });
+      expect(await ask(header)).toMatchObject({
+        status: 400,
+        challenge: expect.stringContaining('error="invalid_request"'),
+      });
     }
   });
 
@@ -73,7 +90,10 @@ describe('validateToken for tokens of another issuer', () => {
     await blacklist.add('one', Date.now() + 60_000, { issuer: 'https://elsewhere.example' });
     expect((await ask('Bearer good')).status).toBe(200);
     await blacklist.add('one', Date.now() + 60_000, { issuer: ISSUER });
-    expect(await ask('Bearer good')).toMatchObject({ status: 401, challenge: expect.stringContaining('error="invalid_token"') });
+    expect(await ask('Bearer good')).toMatchObject({
+      status: 401,
+      challenge: expect.stringContaining('error="invalid_token"'),
+    });
   });
 
   it('refuses what was issued to a user before all of their tokens were revoked', async () => {

@@ -16,8 +16,27 @@ describe('addresses', () => {
   });
 
   it.each([
-    '', 'localhost', '1.2.3', '127.1', '0x7f.0.0.1', '017.0.0.1', '1.2.3.4.5', '256.1.1.1', '1.2.3.4:80', '[::1]', '1.2.3.4, 5.6.7.8',
-    '::g', '1.2.3.4\r\nX: y', '*', '%', 'x'.repeat(10_000), undefined, null, 16909060, {}, ['1.2.3.4'],
+    '',
+    'localhost',
+    '1.2.3',
+    '127.1',
+    '0x7f.0.0.1',
+    '017.0.0.1',
+    '1.2.3.4.5',
+    '256.1.1.1',
+    '1.2.3.4:80',
+    '[::1]',
+    '1.2.3.4, 5.6.7.8',
+    '::g',
+    '1.2.3.4\r\nX: y',
+    '*',
+    '%',
+    'x'.repeat(10_000),
+    undefined,
+    null,
+    16909060,
+    {},
+    ['1.2.3.4'],
   ])('%j is none', (text) => {
     expect([canonicalIp(text), networkOf(text), keptIp(text, 'full')]).toEqual([null, null, undefined]);
   });
@@ -27,7 +46,11 @@ describe('addresses', () => {
     ['::ffff:1.2.3.4', '1.2.3.4', '1.2.3.0'],
     ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2:3:4:5:6', '2001:db8:1::'],
   ])('of %s is kept %s, %s truncated, and nothing under none', (text, full, truncated) => {
-    expect([keptIp(text, 'full'), keptIp(text, 'truncated'), keptIp(text, 'none')]).toEqual([full, truncated, undefined]);
+    expect([keptIp(text, 'full'), keptIp(text, 'truncated'), keptIp(text, 'none')]).toEqual([
+      full,
+      truncated,
+      undefined,
+    ]);
     // What was truncated stays so.
     expect(keptIp(truncated, 'truncated')).toBe(truncated);
   });

@@ -54,7 +54,9 @@ describe('what a user agent says', () => {
 });
 
 describe('client hints', () => {
-  const windows = familiesOf('Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36');
+  const windows = familiesOf(
+    'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36',
+  );
 
   it.each([
     ['"Google Chrome";v="131", "Chromium";v="131", "Not_A Brand";v="24"', '"Windows"', 'Chrome on Windows'],
@@ -71,7 +73,9 @@ describe('client hints', () => {
 
   it('tell the kind of device', () => {
     const unknown = familiesOf('Mozilla/5.0');
-    const phone = familiesOf('Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Mobile Safari/537.36');
+    const phone = familiesOf(
+      'Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Mobile Safari/537.36',
+    );
     const typeOf = (...args: Parameters<typeof describeDevice>) => describeDevice(...args).deviceType;
     expect(typeOf(unknown, { mobile: '?1' })).toBe('mobile');
     expect(typeOf(unknown, { mobile: '?0', platform: '"Windows"' })).toBe('desktop');
@@ -97,7 +101,9 @@ describe('fingerprints', () => {
           other.userAgent,
           one.what === other.what,
         ]);
-        expect(clientDigestOf(familiesOf(one.userAgent)).equals(clientDigestOf(familiesOf(other.userAgent)))).toBe(matches);
+        expect(clientDigestOf(familiesOf(one.userAgent)).equals(clientDigestOf(familiesOf(other.userAgent)))).toBe(
+          matches,
+        );
         matching += matches ? 1 : 0;
       }
     }

@@ -54,12 +54,21 @@ describe('presets after NIST SP 800-63B-4', () => {
 
 describe('options of devices and security', () => {
   it.each<[object, string]>([
-    [{ session: { maxSessionsPerDeviceType: { mobile: 0 } } }, 'session.maxSessionsPerDeviceType.mobile: must be a whole number from 1 to 1000'],
+    [
+      { session: { maxSessionsPerDeviceType: { mobile: 0 } } },
+      'session.maxSessionsPerDeviceType.mobile: must be a whole number from 1 to 1000',
+    ],
     [{ session: { maxSessionsPerDeviceType: { phone: 2 } } }, 'session.maxSessionsPerDeviceType'],
-    [{ session: { maxSessionsPerDeviceType: 2 } }, 'session.maxSessionsPerDeviceType: must be an object of unknown, mobile, tablet, desktop'],
+    [
+      { session: { maxSessionsPerDeviceType: 2 } },
+      'session.maxSessionsPerDeviceType: must be an object of unknown, mobile, tablet, desktop',
+    ],
     [{ session: { freshness: 'soon' } }, 'session.freshness: "soon" is no duration'],
     [{ security: { ipPrivacy: 'half' } }, 'security.ipPrivacy: must be one of "full", "truncated", "none"'],
-    [{ security: { ipPrivacy: 'none', bindToIP: 'log' } }, 'security.bindToIP: compares addresses, and security.ipPrivacy "none" keeps none'],
+    [
+      { security: { ipPrivacy: 'none', bindToIP: 'log' } },
+      'security.bindToIP: compares addresses, and security.ipPrivacy "none" keeps none',
+    ],
     [{ device: { cookie: 'yes' } }, 'device.cookie: must be true or false'],
     [{ device: { cookies: true } }, 'did you mean "cookie"'],
     [{ locate: 'here' }, 'locate: must be a function'],
@@ -70,7 +79,9 @@ describe('options of devices and security', () => {
 
   it('fingerprints, devices and tokens have keys of their own', () => {
     const { keys } = resolveSessionOptions({ secrets: ['x'.repeat(32), 'y'.repeat(32)] });
-    const all = [keys.credential, keys.fingerprint, keys.device, keys.jwt].flat().map((key) => key.export().toString('hex'));
+    const all = [keys.credential, keys.fingerprint, keys.device, keys.jwt]
+      .flat()
+      .map((key) => key.export().toString('hex'));
     expect(new Set(all).size).toBe(8);
   });
 });

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { Cluster } from 'ioredis';
+import { Cluster, type Redis } from 'ioredis';
 import { startRedisCluster } from '../../../../test/support/redis-server.js';
 import { MemoryTokenBlacklist } from '../../src/memory/memory-token-blacklist.js';
 import { claimDigest } from '../../src/model/blacklist.js';
-import { RedisTokenBlacklist } from '../../src/redis/redis-token-blacklist.js';
+import { RedisTokenBlacklist, type RedisTokenBlacklistOptions } from '../../src/redis/redis-token-blacklist.js';
 import { describeTokenBlacklist } from '../support/blacklist-contract.js';
 import { CapturedLogs } from './support/captured-logs.js';
 import { OwnRedis, PREFIX, until } from './support/own-redis.js';
@@ -37,6 +37,7 @@ describe('on Redis', () => {
   });
 
   afterEach(async () => {
+    for (const blacklist of opened.splice(0)) await blacklist.close();
     await redis.admin.config('SET', 'maxmemory', '0');
     await redis.reset();
     logs.restore();
@@ -53,8 +54,12 @@ describe('on Redis', () => {
     };
   });
 
-  const open = (options: { clockTolerance?: number } = {}): RedisTokenBlacklist =>
-    new RedisTokenBlacklist(redis.connect(), { keyPrefix: PREFIX, commandTimeout: 5_000, ...options });
+  const opened: RedisTokenBlacklist[] = [];
+  const open = (options: RedisTokenBlacklistOptions = {}, client: Redis = redis.connect()): RedisTokenBlacklist => {
+    const blacklist = new RedisTokenBlacklist(client, { keyPrefix: PREFIX, commandTimeout: 5_000, ...options });
+    opened.push(blacklist);
+    return blacklist;
+  };
   const keyOf = (jti: string): string => redis.keys.blacklistedToken(claimDigest('jti', jti, undefined));
 
   /** When Redis will forget the key, epoch ms; within what passes while one asks. */
@@ -97,7 +102,7 @@ describe('on Redis', () => {
   });
 
   it('does not answer "not blacklisted" when it cannot know', async () => {
-    const blacklist = new RedisTokenBlacklist(redis.connect(), { keyPrefix: PREFIX, commandTimeout: 100 });
+    const blacklist = open({ commandTimeout: 100 });
     await until(() => blacklist.isBlacklisted('jti').then(() => true, () => false));
     redis.server.pause();
     try {
@@ -109,7 +114,7 @@ describe('on Redis', () => {
   });
 
   it('a client that hands out numbers as text is told the truth as well', async () => {
-    const blacklist = new RedisTokenBlacklist(redis.connect({ stringNumbers: true }), { keyPrefix: PREFIX, commandTimeout: 5_000 });
+    const blacklist = open({}, redis.connect({ stringNumbers: true }));
     await blacklist.add('jti', (await redis.time()) + MINUTE);
     expect(await blacklist.isBlacklisted('jti')).toBe(true);
     expect(await blacklist.isBlacklisted('other')).toBe(false);

@@ -47,6 +47,7 @@ describe('expiry on Redis', () => {
       await store.sweep();
       return (await redis.admin.dbsize()) === 0;
     });
+    await blacklist.close();
   });
 
   describe('three sweepers at once', () => {

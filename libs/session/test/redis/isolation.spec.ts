@@ -165,6 +165,7 @@ describe('whose data is whose', () => {
     const blacklist = new RedisTokenBlacklist(connect(), { keyPrefix: PREFIX });
     await blacklist.add('jti', other.store.now() + MINUTE);
     expect(await blacklist.isBlacklisted('jti')).toBe(true);
+    await blacklist.close();
     for (const key of await redis.admin.keys('*')) expect(key.startsWith(`theirs:${PREFIX}`)).toBe(true);
     await one.store.create({ userId: 'bob' });
     expect((await other.store.destroyEverybody()).ended).toBe(1);

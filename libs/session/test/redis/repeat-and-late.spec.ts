@@ -58,7 +58,7 @@ const OPERATIONS: readonly Operation[] = [
       }),
     answer: (outcome) => expect(outcome).toMatchObject({ state: 'rotated', n: 1, live: { lineages: { refresh: { n: 1 } } } }),
     events: ['refreshed'],
-    answerWhenGone: { state: 'ended', reason: 'logout', endedAt: expect.any(Number) },
+    answerWhenGone: expect.objectContaining({ state: 'ended', reason: 'logout' }),
   },
   {
     name: 'rotate (cookie)',
@@ -73,7 +73,7 @@ const OPERATIONS: readonly Operation[] = [
       }),
     answer: (outcome) => expect(outcome).toMatchObject({ n: 1, live: { lineages: { cookie: { n: 1 } } } }),
     events: ['changed'],
-    answerWhenGone: { state: 'ended', reason: 'logout', endedAt: expect.any(Number) },
+    answerWhenGone: expect.objectContaining({ state: 'ended', reason: 'logout' }),
   },
   {
     name: 'renew',
@@ -90,7 +90,7 @@ const OPERATIONS: readonly Operation[] = [
       expect((outcome as LiveSession).lineages.cookie?.hash.equals(NEW.cookie)).toBe(true);
     },
     events: ['renewed'],
-    answerWhenGone: { state: 'ended', reason: 'logout', endedAt: expect.any(Number) },
+    answerWhenGone: expect.objectContaining({ state: 'ended', reason: 'logout' }),
   },
   {
     name: 'end one',
@@ -201,8 +201,9 @@ describe('what is sent again, and what comes late', () => {
 
   async function byHand(script: unknown[]): Promise<string> {
     const call = redis.admin.callBuffer.bind(redis.admin) as (...args: unknown[]) => Promise<unknown>;
-    const [code] = (await call(...script)) as [Buffer];
-    return code.toString();
+    const [first, second] = (await call(...script)) as [Buffer | Buffer[], Buffer];
+    // Announcements come first, where there are some.
+    return String(Array.isArray(first) ? second : first);
   }
 
   const state = (): Promise<Record<string, string>> => redis.stateOf(userKey);

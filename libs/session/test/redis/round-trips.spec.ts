@@ -29,7 +29,10 @@ describe('commands and round trips', () => {
     await redis?.stop();
   });
 
-  afterEach(() => redis.reset());
+  afterEach(async () => {
+    await blacklist.close();
+    await redis.reset();
+  });
 
   async function open(otherUsers: number): Promise<void> {
     const client = redis.connectViaProxy();

@@ -39,10 +39,7 @@ export const REAL_BROWSERS: readonly RealBrowser[] = [
   {
     name: 'Chrome on Linux',
     type: 'desktop',
-    versions: [
-      `${LINUX} ${KHTML} Chrome/120.0.0.0 Safari/537.36`,
-      `${LINUX} ${KHTML} Chrome/131.0.0.0 Safari/537.36`,
-    ],
+    versions: [`${LINUX} ${KHTML} Chrome/120.0.0.0 Safari/537.36`, `${LINUX} ${KHTML} Chrome/131.0.0.0 Safari/537.36`],
   },
   {
     name: 'Chrome on Chrome OS',

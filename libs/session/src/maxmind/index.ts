@@ -1,0 +1,1 @@
+export { maxmindLocator, type MaxmindLocator, type MaxmindLocatorOptions } from './maxmind-locator.js';
