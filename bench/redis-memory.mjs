@@ -38,9 +38,13 @@ try {
   const seconds = (performance.now() - startedAt) / 1000;
   const perSession = ((await usedMemory()) - before) / sessions;
   const { record, key } = await sizes();
-  console.log(`${sessions} sessions, one a user, record of ${record} bytes, both lineages (${binary}, ${await version()})`);
+  console.log(
+    `${sessions} sessions, one a user, record of ${record} bytes, both lineages (${binary}, ${await version()})`,
+  );
   console.log(`created in ${seconds.toFixed(1)} s, ${Math.round(sessions / seconds)} a second from one process`);
-  console.log(`memory: ${perSession.toFixed(0)} bytes a session = ${(perSession / 1024).toFixed(2)} KiB, of these ${key} by MEMORY USAGE of one user's hash`);
+  console.log(
+    `memory: ${perSession.toFixed(0)} bytes a session = ${(perSession / 1024).toFixed(2)} KiB, of these ${key} by MEMORY USAGE of one user's hash`,
+  );
   console.log(`budget: ${BUDGET.toFixed(0)} bytes: ${perSession <= BUDGET ? 'kept' : 'EXCEEDED'}`);
   if (perSession > BUDGET) process.exitCode = 1;
 } finally {
@@ -59,7 +63,11 @@ function input(/** @type {number} */ index) {
     deviceId: id.slice(32, 54),
     deviceName: 'Chrome on Windows',
     deviceType: /** @type {const} */ ('desktop'),
-    metadata: { ip: `203.0.113.${Math.abs(index) % 256}`.padEnd(13, '0'), device: 'Chrome', fingerprint: `v1.${id.slice(40)}` },
+    metadata: {
+      ip: `203.0.113.${Math.abs(index) % 256}`.padEnd(13, '0'),
+      device: 'Chrome',
+      fingerprint: `v1.${id.slice(40)}`,
+    },
     data: { note: '' },
   };
   const missing = RECORD_BYTES - Buffer.byteLength(JSON.stringify({ v: 1, ...session, userId: undefined }));

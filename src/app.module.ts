@@ -7,7 +7,10 @@ import { AuthModule } from './auth/auth.module.js';
 import { ConfigModule } from './config/config.module.js';
 import { ENVIRONMENT, type Environment } from './config/environment.js';
 import { sessionOptions } from './config/session-options.js';
+import { EventsModule } from './events/events.module.js';
 import { HealthModule } from './health/health.module.js';
+import { Metrics } from './metrics/metrics.js';
+import { MetricsModule } from './metrics/metrics.module.js';
 import { RedisModule } from './redis/redis.module.js';
 import { SessionsModule } from './sessions/sessions.module.js';
 
@@ -22,13 +25,15 @@ export class AppModule {
       imports: [
         ConfigModule.for(environment),
         RedisModule,
+        MetricsModule,
         SessionModule.forRootAsync({
-          inject: [ENVIRONMENT],
-          useFactory: (given: Environment) => adjust(sessionOptions(given)),
+          inject: [ENVIRONMENT, Metrics],
+          useFactory: (given: Environment, metrics: Metrics) => adjust(sessionOptions(given, metrics)),
         }),
         AuthModule,
         AccountModule,
         SessionsModule,
+        EventsModule,
         AdminModule,
         HealthModule,
       ],

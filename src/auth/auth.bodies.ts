@@ -13,6 +13,11 @@ export const loginBody = body({
   deviceId: line(128).optional(),
   deviceName: line(128).optional(),
   rememberMe: z.boolean({ error: 'must be true or false' }).optional(),
+  /** The session to end, chosen from those that a 409 listed. */
+  replaces: z
+    .string({ error: 'must be text' })
+    .regex(/^[\w-]{32}$/, { error: 'must be the id of a session' })
+    .optional(),
 });
 export type LoginBody = z.output<typeof loginBody>;
 

@@ -23,7 +23,7 @@ export class AuthController {
   @Post('login')
   @HttpCode(HttpStatus.OK)
   async login(
-    @Body({ schema: loginBody }) { email, password, deviceId, deviceName, rememberMe = false }: LoginBody,
+    @Body({ schema: loginBody }) { email, password, deviceId, deviceName, rememberMe = false, replaces }: LoginBody,
     @Ip() address: string,
     @ReqSession() request: RequestSession,
   ): Promise<LoginReply> {
@@ -38,7 +38,7 @@ export class AuthController {
         ...(deviceName !== undefined && { deviceName }),
         amr: ['pwd'],
       },
-      { rememberMe, transport: 'both' },
+      { rememberMe, transport: 'both', ...(replaces !== undefined && { replaces }) },
     );
     return loginReply(signedIn);
   }

@@ -1,4 +1,5 @@
 import type { SessionModuleOptions } from 'nestjs-sessions';
+import type { Metrics } from '../metrics/metrics.js';
 import type { Environment } from './environment.js';
 
 /** Who issues access tokens, and for which service they are. Verifiers compare both, character by character. */
@@ -6,7 +7,7 @@ const ISSUER = 'https://sample.example.com';
 const AUDIENCE = 'https://sample.example.com/api';
 
 /** What the library gets to know of the environment. What is left out has the library's default. */
-export function sessionOptions(environment: Environment): SessionModuleOptions {
+export function sessionOptions(environment: Environment, metrics?: Metrics): SessionModuleOptions {
   const { redisUrl, secrets, idleTimeout, absoluteTimeout, refreshGrace, nearCache, production } = environment;
   return {
     keyPrefix: environment.keyPrefix,
@@ -19,6 +20,10 @@ export function sessionOptions(environment: Environment): SessionModuleOptions {
     jwt: { issuer: ISSUER, audience: AUDIENCE, ...(refreshGrace !== undefined && { refreshGrace }) },
     // Browsers keep a Secure cookie, and with it the __Host- prefix, only for https.
     ...(!production && { cookie: { name: 'session', secure: false } }),
+    // A browser that names no device is told again by its own cookie: signing in there again replaces its session.
+    device: { cookie: true },
+    history: true,
+    ...(metrics && { telemetry: { meterProvider: metrics.meterProvider } }),
     ...(nearCache !== undefined && { nearCache: { maxStale: nearCache } }),
   };
 }

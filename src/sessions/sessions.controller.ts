@@ -3,10 +3,12 @@ import {
   CurrentSession,
   DeviceSessionService,
   ReqSession,
+  SessionHistory,
   SessionService,
   type RequestSession,
   type Session,
 } from 'nestjs-sessions';
+import { historyViewOf, type HistoryView } from './history-view.js';
 import { viewOf, type SessionView } from './session-view.js';
 
 /** Where the caller is signed in. */
@@ -15,12 +17,20 @@ export class SessionsController {
   constructor(
     private readonly sessions: SessionService,
     private readonly devices: DeviceSessionService,
+    private readonly history: SessionHistory,
   ) {}
 
   @Get('sessions')
   async list(@CurrentSession() { id, userId }: Session): Promise<SessionView[]> {
     const sessions = await this.sessions.list(userId);
     return sessions.map((session) => viewOf(session, id));
+  }
+
+  /** What happened to the caller's sessions of late, latest first. */
+  @Get('sessions/history')
+  async activity(@CurrentSession() { id, userId }: Session): Promise<HistoryView[]> {
+    const entries = await this.history.list(userId);
+    return entries.map((entry) => historyViewOf(entry, id));
   }
 
   @Delete('sessions/:id')

@@ -114,7 +114,7 @@ describe.each(ADAPTERS)('Redis in trouble (ASVS 5.0, 16.5), %s', (adapter) => {
     await redis.kill();
     const reply = await browser.post('/auth/logout');
     expect(reply.status).toBe(503);
-    expect(browser.cookies.size).toBe(1);
+    expect(browser.cookies.has('session')).toBe(true);
     await redis.restart();
     await recovered();
     expect((await browser.post('/auth/logout')).status).toBe(204);

@@ -97,8 +97,8 @@ describe.each(STACKS)('signing in, $adapter on $store', ({ adapter, store }) => 
   it('keeps a remembered session for longer, and its cookie beyond the browser', async () => {
     const plain = await sample.browser().signIn();
     const remembered = await sample.browser().signIn(USER, { rememberMe: true });
-    expect(plain.setCookies.join()).not.toMatch(/max-age|expires/i);
-    expect(remembered.setCookies.join()).toMatch(/Max-Age=2592000/);
+    expect(plain.setCookies[0]).not.toMatch(/max-age|expires/i);
+    expect(remembered.setCookies[0]).toMatch(/Max-Age=2592000/);
     const lifetime = ({ body }: typeof plain): number => body.session.expiresAt - body.session.createdAt;
     expect(lifetime(plain)).toBe(24 * 3_600_000);
     expect(lifetime(remembered)).toBe(30 * 24 * 3_600_000);

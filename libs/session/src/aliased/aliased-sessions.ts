@@ -4,36 +4,18 @@ import type { SessionMetadata } from '../model/session.js';
 import type { ForeignSession, ResolvedAliasedSessionOptions } from '../options/aliased-session-options.js';
 import type { LegacySessions } from '../ports/legacy-sessions.js';
 import type { SessionAliases } from '../ports/session-aliases.js';
-import type { LiveSession, SessionStore } from '../ports/session-store.js';
-import {
-  changeBetween,
-  ContentCodec,
-  DamagedContent,
-  isEmpty,
-  remainingOf,
-  type AliasedContent,
-} from './session-content.js';
-import { AliasedSessionWriter, type Origin } from './session-writer.js';
+import type { SessionStore } from '../ports/session-store.js';
+import { changeBetween, ContentCodec, isEmpty, type AliasedContent } from './session-content.js';
+import { SessionReader, type DamageListener, type FoundSession, type ListedSession } from './session-reader.js';
 import { lifetimeOf } from './session-rules.js';
-
-export interface FoundSession {
-  readonly session: ForeignSession;
-  /** What a later `save` or `touch` of this session is to be judged by. */
-  readonly origin: Origin;
-}
-
-export interface ListedSession {
-  /** The public id; of a session that was not taken over yet, its own. */
-  readonly id: string;
-  readonly session: ForeignSession;
-}
+import type { Origin } from './session-origins.js';
+import { SessionWriter } from './session-writer.js';
 
 export interface AliasedSessionTools {
   readonly store: SessionStore;
   readonly aliases: SessionAliases;
   readonly options: ResolvedAliasedSessionOptions;
-  /** Hears of records that cannot be read. */
-  readonly onDamage: (damage: { sessionId: string | null; detail: string }) => void;
+  readonly onDamage: DamageListener;
 }
 
 /** A session that was recorded this lately by the same request is not touched again, ms. */
@@ -43,7 +25,7 @@ const HOPS = 4;
 
 /**
  * Sessions whose id a framework draws before it knows the user. The digest of that id is an alias; the session itself is
- * in its user's record, or in one of its own while the user is not known. Reading is two reads, alias and record.
+ * in its user's record, or in one of its own while the user is not known.
  *
  * Every method rejects with `StoreUnavailableError` when the store cannot be asked.
  */
@@ -53,37 +35,28 @@ export class AliasedSessions {
   private readonly options: ResolvedAliasedSessionOptions;
   private readonly codec: ContentCodec;
   private readonly legacy: LegacySessions | null;
-  private readonly writer: AliasedSessionWriter;
+  private readonly reader: SessionReader;
+  private readonly writer: SessionWriter;
 
-  constructor(private readonly tools: AliasedSessionTools) {
-    const { store, aliases, options } = tools;
+  constructor({ store, aliases, options, onDamage }: AliasedSessionTools) {
     this.store = store;
     this.aliases = aliases;
     this.options = options;
     this.codec = new ContentCodec(options.serializer);
     this.legacy = options.prefix === false ? null : aliases.legacySessions(options.prefix);
-    this.writer = new AliasedSessionWriter({ store, aliases, options, codec: this.codec, legacy: this.legacy });
+    const tools = { store, aliases, options, codec: this.codec, legacy: this.legacy };
+    this.reader = new SessionReader({ ...tools, onDamage });
+    this.writer = new SessionWriter(tools);
   }
 
-  /** The live session, or null. Records no access. A record that cannot be read counts as none. */
+  /** The live session, or null. Records no access. */
   async find(foreignId: string): Promise<FoundSession | null> {
-    const digest = aliasDigest(foreignId);
-    let before: string | null = null;
-    for (let hop = 0; hop < HOPS; hop += 1) {
-      const alias = await this.aliases.find(digest);
-      if (alias.state === 'ended') return null;
-      if (alias.state === 'absent') return this.findLegacy(foreignId, digest);
-      if (alias.sessionId === before) return null;
-      before = alias.sessionId;
-      const snapshot = await this.store.read(alias.sessionId);
-      if (snapshot.state === 'live') return this.found(digest, snapshot);
-      if (snapshot.state === 'damaged') {
-        this.tools.onDamage({ sessionId: alias.sessionId, detail: snapshot.detail });
-        return null;
-      }
-      // Ended, or moved to its user between the two reads: the alias tells.
-    }
-    return null;
+    return this.reader.find(foreignId);
+  }
+
+  /** All live sessions, in portions and in no order. Looks through the whole database. */
+  list(): AsyncIterable<ListedSession[]> {
+    return this.reader.list();
   }
 
   /**
@@ -120,28 +93,28 @@ export class AliasedSessions {
   ): Promise<Origin | null> {
     const { disableTouch, disableTTL, touchInterval } = this.options;
     if (disableTouch || disableTTL) return origin;
+    const digest = aliasDigest(foreignId);
     const lifetime = lifetimeOf(session, this.options);
     if (lifetime <= 0) {
       await this.end(foreignId);
       return null;
     }
-    const digest = aliasDigest(foreignId);
-    if (!origin || origin.sessionId === null || (await this.hasNewSettings(session, origin.content))) {
-      return this.touchUnknown(foreignId, session, origin, metadata);
+    if (!origin) return this.touchUnread(foreignId, digest, session, metadata);
+    const isElsewhere = origin.digest !== digest || origin.sessionId === null;
+    if (isElsewhere || (await this.hasNewSettings(session, origin.content))) {
+      return this.save(foreignId, session, origin, metadata);
     }
-    const since = performance.now() - origin.accessedAt;
     const isUnchanged = Math.abs(lifetime - origin.idleTimeout) <= 1_000;
-    if (isUnchanged && since < Math.max(origin.isRecorded ? JUST_RECORDED : 0, Math.min(touchInterval, lifetime / 10)))
-      return origin;
-    const isTouched = await this.record(digest, origin.sessionId, lifetime, isUnchanged ? undefined : lifetime);
-    return isTouched
-      ? {
-          ...origin,
-          idleTimeout: isUnchanged ? origin.idleTimeout : lifetime,
-          accessedAt: performance.now(),
-          isRecorded: true,
-        }
-      : null;
+    const interval = Math.max(origin.isRecorded ? JUST_RECORDED : 0, Math.min(touchInterval, lifetime / 10));
+    if (isUnchanged && performance.now() - origin.accessedAt < interval) return origin;
+    const idleTimeout = isUnchanged ? undefined : lifetime;
+    if (!(await this.record(digest, origin.sessionId, { lifetime, idleTimeout }))) return null;
+    return {
+      ...origin,
+      idleTimeout: idleTimeout ?? origin.idleTimeout,
+      accessedAt: performance.now(),
+      isRecorded: true,
+    };
   }
 
   /** Whether a session has anything but its cookie's end that `origin` has not. Asks nobody. */
@@ -163,27 +136,6 @@ export class AliasedSessions {
     if (sessionId !== null) await this.store.destroy(sessionId, { reason });
   }
 
-  /** All live sessions, in portions and in no order. Looks through the whole database. */
-  async *list(): AsyncGenerator<ListedSession[]> {
-    const batch = this.options.scanCount;
-    const seen = new Set<string>();
-    for await (const portion of this.aliases.list({ batch })) {
-      const fresh = portion.filter(({ digest }) => !seen.has(digest) && seen.add(digest));
-      const sessions = await Promise.all(fresh.map(async ({ sessionId }) => this.listed(sessionId)));
-      yield sessions.flatMap((session) => session ?? []);
-    }
-    for await (const foreignIds of this.legacy?.list({ batch }) ?? []) {
-      const fresh = foreignIds.filter((id) => !seen.has(aliasDigest(id)) && seen.add(aliasDigest(id)));
-      const sessions = await Promise.all(
-        fresh.map(async (id) => {
-          const found = await this.find(id);
-          return found && { id, session: found.session };
-        }),
-      );
-      yield sessions.flatMap((session) => session ?? []);
-    }
-  }
-
   /** Ends all sessions of this kind, and none of others. Not atomic; safe to repeat. */
   async endAll(): Promise<void> {
     const batch = this.options.scanCount;
@@ -200,60 +152,19 @@ export class AliasedSessions {
     }
   }
 
-  private async found(digest: string, { session, now }: LiveSession): Promise<FoundSession | null> {
-    const content = await this.codec.fromData(session.data);
-    if (content instanceof DamagedContent) {
-      this.tools.onDamage({ sessionId: session.id, detail: content.detail });
-      return null;
-    }
-    const { id, userId, idleTimeout, lastAccess } = session;
-    const accessedAt = performance.now() - Math.max(0, now - lastAccess);
-    return {
-      session: await this.codec.toSession(content, remainingOf(session, now)),
-      origin: { digest, sessionId: id, userId, content, idleTimeout, accessedAt, isRecorded: false },
-    };
-  }
-
-  private async findLegacy(foreignId: string, digest: string): Promise<FoundSession | null> {
-    const left = await this.legacy?.find(foreignId);
-    if (!left) return null;
-    const content = await this.codec.fromText(left.text);
-    if (content instanceof DamagedContent) {
-      this.tools.onDamage({ sessionId: null, detail: content.detail });
-      return null;
-    }
-    return {
-      // Its own end is the key's: connect-redis does not write the cookie's when it touches.
-      session: await this.codec.toSession(content, left.lifetime ?? Number.NaN),
-      origin: {
-        digest,
-        sessionId: null,
-        userId: '',
-        content,
-        idleTimeout: 0,
-        accessedAt: performance.now(),
-        isRecorded: false,
-      },
-    };
-  }
-
-  /** A touch that is more than one: of a session that was not read, that moves in here, or whose cookie was set anew. */
-  private async touchUnknown(
+  private async touchUnread(
     foreignId: string,
+    digest: string,
     session: ForeignSession,
-    origin: Origin | null,
     metadata?: SessionMetadata,
   ): Promise<Origin | null> {
-    if (origin) return this.save(foreignId, session, origin, metadata);
-    const digest = aliasDigest(foreignId);
     const alias = await this.aliases.find(digest);
-    if (alias.state === 'ended') return null;
     if (alias.state === 'absent') {
-      const left = await this.findLegacy(foreignId, digest);
-      return left ? this.save(foreignId, session, left.origin, metadata) : null;
+      const left = await this.reader.findLegacy(foreignId, digest);
+      return left && this.save(foreignId, session, left.origin, metadata);
     }
     const lifetime = lifetimeOf(session, this.options);
-    await this.record(digest, alias.sessionId, lifetime, lifetime);
+    if (alias.state === 'session') await this.record(digest, alias.sessionId, { lifetime, idleTimeout: lifetime });
     return null;
   }
 
@@ -261,8 +172,7 @@ export class AliasedSessions {
   private async record(
     digest: string,
     sessionId: string,
-    lifetime: number,
-    idleTimeout: number | undefined,
+    { lifetime, idleTimeout }: { lifetime: number; idleTimeout: number | undefined },
   ): Promise<boolean> {
     let target = sessionId;
     for (let hop = 0; hop < HOPS; hop += 1) {
@@ -275,13 +185,6 @@ export class AliasedSessions {
       target = alias.sessionId;
     }
     return false;
-  }
-
-  private async listed(sessionId: string): Promise<ListedSession | null> {
-    const snapshot = await this.store.read(sessionId);
-    if (snapshot.state !== 'live') return null;
-    const found = await this.found('', snapshot);
-    return found && { id: sessionId, session: found.session };
   }
 
   private async hasNewSettings(session: ForeignSession, base: AliasedContent): Promise<boolean> {

@@ -75,13 +75,13 @@ export class ContentCodec {
     return { fields: parsed as Record<string, unknown>, text: this.serializer ? text : null };
   }
 
-  /** The session to hand out, with the end that its cookie has by what the store says. A copy at every call. */
-  async toSession(content: AliasedContent, remaining: number): Promise<ForeignSession> {
+  /** The session to hand out: a copy, whose cookie ends in `remaining` ms (null: as it says) where it has an end. */
+  async toSession(content: AliasedContent, remaining: number | null): Promise<ForeignSession> {
     const copy =
       content.text === null ? { fields: structuredClone(content.fields) } : await this.fromText(content.text);
     const session: ForeignSession = copy instanceof DamagedContent ? {} : { ...copy.fields };
     const { cookie } = session;
-    if (typeof cookie !== 'object' || cookie === null || !hasEnd(cookie)) return session;
+    if (remaining === null || typeof cookie !== 'object' || cookie === null || !hasEnd(cookie)) return session;
     const end = Date.now() + remaining;
     // As it was written, unless accesses have moved it since.
     const isMoved = Math.abs(new Date(cookie.expires as string).getTime() - end) > 1_000;

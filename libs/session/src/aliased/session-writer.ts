@@ -1,5 +1,6 @@
 import { anonymousUserId, nextSid } from '../model/alias.js';
 import { AuthenticationError, SessionConflictError } from '../model/errors.js';
+import { sidOf } from '../model/ids.js';
 import { HARD_SESSION_LIMIT, type SessionLimit } from '../model/limit.js';
 import type { NewSession, Session, SessionMetadata } from '../model/session.js';
 import type {
@@ -20,21 +21,8 @@ import {
   type ContentCodec,
 } from './session-content.js';
 import { ContentWriter } from './content-writer.js';
+import type { Origin } from './session-origins.js';
 import { ownerOf } from './session-rules.js';
-
-/** What a request had read of a session, or last saved: what it changed since is the difference. */
-export interface Origin {
-  readonly digest: string;
-  /** Null while the session is still where another library left it. */
-  readonly sessionId: string | null;
-  readonly userId: string;
-  readonly content: AliasedContent;
-  readonly idleTimeout: number;
-  /** When the last access was recorded, by this process's monotonic clock, ms. */
-  readonly accessedAt: number;
-  /** Whether this very request recorded it. */
-  readonly isRecorded: boolean;
-}
 
 export interface WriteRequest {
   readonly foreignId: string;
@@ -70,7 +58,7 @@ type Kept = Pick<Session, 'id' | 'userId' | 'idleTimeout'>;
  * back: it is made there first, then the alias is pointed at it, then the former one ends. Ids follow from one another, so
  * that every step may be repeated, here or by a parallel request, and none leaves a second session behind.
  */
-export class AliasedSessionWriter {
+export class SessionWriter {
   private readonly store: SessionStore;
   private readonly aliases: SessionAliases;
   private readonly contents: ContentWriter;
@@ -122,15 +110,18 @@ export class AliasedSessionWriter {
 
   /** The first write of a session. Null where somebody else was there before, or it ended. */
   private async begin(request: WriteRequest): Promise<Kept | null> {
-    const { foreignId, mine } = request;
-    const owner = this.ownerOf(request);
+    const { foreignId, mine, digest } = request;
     const limit = request.origin ? NO_LIMIT : undefined;
-    const [made] = await Promise.all([
-      this.make(request, { owner, content: mine, from: null, limit }),
-      this.tools.legacy?.remove(foreignId),
-    ]);
-    if (!made || !(await this.repoint(request, null, made))) return null;
-    return this.settled(made, request, mine);
+    const made = await this.make(request, { owner: this.ownerOf(request), content: mine, from: null, limit });
+    if (!made) return null;
+    const step = { made: made.id, from: null };
+    const isMine = await this.holds(made, mine);
+    const alias = await this.take(step, request);
+    if (isLost(alias, digest, step)) return this.giveUp(alias, step);
+    // Not earlier: until here what another library left is all there is.
+    await this.tools.legacy?.remove(foreignId);
+    if (!isNaming(alias, made.id)) return null;
+    return isMine ? made : this.complete(made, request);
   }
 
   /** A write to a session that is there. Null where it is not any more. */
@@ -153,11 +144,10 @@ export class AliasedSessionWriter {
       this.store.touch(target, isUnchanged ? {} : { idleTimeout: lifetime }),
       this.aliases.keep(digest, target, this.aliasLifetime(request)),
     ]);
-    const isNamed =
-      alias.state === 'absent' ? await this.repoint(request, null, { id: target }) : isNaming(alias, target);
-    return isTouched && isNamed
-      ? { id: target, userId: current.userId, idleTimeout: isUnchanged ? origin.idleTimeout : lifetime }
-      : null;
+    const step = { made: target, from: null };
+    const named = alias.state === 'absent' ? await this.take(step, request) : alias;
+    if (!isTouched || !isNaming(named, target)) return null;
+    return { id: target, userId: current.userId, idleTimeout: isUnchanged ? origin.idleTimeout : lifetime };
   }
 
   private async move(target: string, owner: Owner | null, request: WriteRequest): Promise<Kept | null> {
@@ -167,14 +157,22 @@ export class AliasedSessionWriter {
     const change = this.changeOf(request);
     const content = change && !(stored instanceof DamagedContent) ? changed(stored, change) : request.mine;
     const made = await this.make(request, { owner, content, from: target });
-    if (!made || !(await this.repoint(request, target, made))) return null;
-    await this.catchUp(before.session, made.id);
-    await this.store.destroy(target, { reason: 'replaced' });
-    return this.settled(made, request, content);
+    if (!made) return null;
+    const step = { made: made.id, from: target };
+    const isMine = await this.holds(made, content);
+    const alias = await this.take(step, request);
+    if (isLost(alias, request.digest, step)) return this.giveUp(alias, step);
+    // Whoever made it knows what it was copied from, and alone can tell what was written since.
+    if (isMine) {
+      await this.catchUp(request.digest, before.session, made.id);
+      await this.store.destroy(target, { reason: 'replaced' });
+    }
+    if (!isNaming(alias, made.id)) return null;
+    return isMine ? made : this.complete(made, request);
   }
 
-  /** Brings over what parallel requests wrote to the former session after it was copied. */
-  private async catchUp(copied: Session, to: string): Promise<void> {
+  /** Brings over what parallel requests wrote to the former session after it was copied, to wherever the alias leads now. */
+  private async catchUp(digest: string, copied: Session, to: string): Promise<void> {
     const after = await this.store.read(copied.id);
     if (after.state !== 'live') return;
     const [base, late] = await Promise.all([
@@ -183,7 +181,13 @@ export class AliasedSessionWriter {
     ]);
     if (base instanceof DamagedContent || late instanceof DamagedContent) return;
     const change = changeBetween(base, late);
-    if (!isEmpty(change)) await this.contents.write(to, change);
+    let target = to;
+    for (let attempt = 0; attempt < ATTEMPTS && !isEmpty(change); attempt += 1) {
+      await this.contents.write(target, change);
+      const alias = await this.aliases.find(digest);
+      if (alias.state !== 'session' || alias.sessionId === target) return;
+      target = alias.sessionId;
+    }
   }
 
   /** The session under its next id, or null where that one has ended. Points nothing at it. */
@@ -217,23 +221,29 @@ export class AliasedSessionWriter {
     }
   }
 
-  /** Whether the alias names the session now. Where somebody else was faster, the session that was made for it ends. */
-  private async repoint(request: WriteRequest, from: string | null, { id }: { id: string }): Promise<boolean> {
-    const alias = await this.aliases.point(request.digest, { from, to: id, lifetime: this.aliasLifetime(request) });
-    if (isNaming(alias, id)) return true;
-    await this.store.destroy(id, { reason: 'replaced' });
-    return false;
+  /** Has the alias take a step, where it has not moved on. Returns what stands afterwards. */
+  private async take({ made, from }: AliasStep, request: WriteRequest): Promise<AliasState> {
+    return this.aliases.point(request.digest, { from, to: made, lifetime: this.aliasLifetime(request) });
   }
 
-  /** A session that stood already, since a step is repeated, has other content than it was to be made with. */
-  private async settled(made: Session, request: WriteRequest, content: AliasedContent): Promise<Kept | null> {
-    const stands = await this.tools.codec.fromData(made.data);
-    const isAsMade =
-      !(stands instanceof DamagedContent) &&
-      isEmpty(changeBetween(stands, content)) &&
-      isEmpty(changeBetween(content, stands));
-    if (isAsMade || (await this.contents.write(made.id, this.changeOf(request) ?? content))) return made;
+  /** Leaves nothing behind of a session that was made in vain, nor of one whose id was ended. */
+  private async giveUp(alias: AliasState, { made, from }: AliasStep): Promise<null> {
+    await this.store.destroy(made, { reason: 'replaced' });
+    if (alias.state !== 'session' && from !== null) await this.store.destroy(from);
     return null;
+  }
+
+  /** Whether the session has just this content. One that stood already, since a parallel request made it, has another. */
+  private async holds(made: Session, content: AliasedContent): Promise<boolean> {
+    const stands = await this.tools.codec.fromData(made.data);
+    if (stands instanceof DamagedContent) return false;
+    return isEmpty(changeBetween(stands, content)) && isEmpty(changeBetween(content, stands));
+  }
+
+  /** Writes the request's part to a session that somebody else made. Null where it has moved on meanwhile. */
+  private async complete(made: Session, request: WriteRequest): Promise<Kept | null> {
+    await this.contents.write(made.id, this.changeOf(request) ?? request.mine);
+    return isNaming(await this.aliases.find(request.digest), made.id) ? made : null;
   }
 
   /** What the request changed, or null where all that it has is to count. */
@@ -260,6 +270,20 @@ function userIdOf(owner: Owner | null, digest: string): string {
   return owner?.id ?? anonymousUserId(digest);
 }
 
+/** A step of an alias from one session to the one that was made to follow it. */
+interface AliasStep {
+  readonly made: string;
+  readonly from: string | null;
+}
+
 function isNaming(alias: AliasState, sessionId: string): boolean {
   return alias.state === 'session' && alias.sessionId === sessionId;
+}
+
+/**
+ * Whether the alias did not take the step: it was ended, or a rival followed on `from`, such as the session of another user.
+ * Otherwise it has taken it, and may have moved on since.
+ */
+function isLost(alias: AliasState, digest: string, { made, from }: AliasStep): boolean {
+  return alias.state !== 'session' || (alias.sessionId !== made && sidOf(alias.sessionId) === nextSid(digest, from));
 }

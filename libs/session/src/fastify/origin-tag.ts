@@ -1,4 +1,4 @@
-import type { Origin } from '../aliased/session-writer.js';
+import type { Origin } from '../aliased/session-origins.js';
 
 /**
  * Under which key a session carries where it came from: @fastify/session copies what the store gave key by key into an

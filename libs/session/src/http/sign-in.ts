@@ -83,9 +83,10 @@ export class SignIn {
     if (previous && !(isOwn && ending === previous.session.id)) await this.replace(previous.session, started.session);
     await this.actors.abandon(exchange);
     const live = liveOf(started.session as Session);
-    if (device) this.devices.write(exchange, device, live.now);
     if (started.cookieToken === undefined && previous) this.cookie.clear(exchange);
-    return this.remembered(exchange, { ...started, live }, transport === 'bearer' ? 'bearer' : 'cookie');
+    this.remembered(exchange, { ...started, live }, transport === 'bearer' ? 'bearer' : 'cookie');
+    if (device) this.devices.write(exchange, device, live.now);
+    return { ...started, live };
   }
 
   /** See `RequestSession.startAnonymous`. */

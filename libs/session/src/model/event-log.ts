@@ -18,7 +18,7 @@ export interface EventLogEntry {
 }
 
 /** Ends after which an honest client may well come back. */
-const ORDINARY: readonly EndReason[] = ['idle', 'absolute', 'evicted', 'replaced', 'logout'];
+const ORDINARY: readonly EndReason[] = ['idle', 'absolute', 'evicted', 'replaced'];
 
 /**
  * What to log of an event. Names and severities are those of the OWASP logging vocabulary (`session_created`,

@@ -47,8 +47,8 @@ const PRESETS: Readonly<Record<SessionPreset, PresetDefaults>> = {
 
 /** The options with the preset's defaults behind them. What is no preset, or no object, is left for the parser to refuse. */
 export function withPreset(options: SessionModuleOptions): SessionModuleOptions {
-  const { preset } = (isObject(options) ? options : {});
-  if (typeof preset !== 'string' || !Object.hasOwn(PRESETS, preset)) return options;
+  const preset: unknown = isObject(options) ? options.preset : undefined;
+  if (!isPreset(preset)) return options;
   const { session, security } = PRESETS[preset];
   const own = options.session;
   return {
@@ -58,6 +58,10 @@ export function withPreset(options: SessionModuleOptions): SessionModuleOptions 
       : over(session, own),
     security: over(security, options.security),
   };
+}
+
+function isPreset(value: unknown): value is SessionPreset {
+  return typeof value === 'string' && Object.hasOwn(PRESETS, value);
 }
 
 /** An option that is there and undefined counts as left out. */

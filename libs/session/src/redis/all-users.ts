@@ -56,7 +56,10 @@ export class AllUsers {
     const clock = await this.connection.clockFor(slotOf(bucket));
     const createdBefore = options.createdBefore ?? Math.ceil(clock.upperBound() + this.timeShift() - spent);
     return sum([...byUser(ids).keys()], async (userKey) =>
-      unlessForeign(this.scripts.endSessions(this.keys.ofUserKey(userKey), { reason: options.reason ?? 'admin', createdBefore }), 0),
+      unlessForeign(
+        this.scripts.endSessions(this.keys.ofUserKey(userKey), { reason: options.reason ?? 'admin', createdBefore }),
+        0,
+      ),
     );
   }
 
@@ -65,10 +68,15 @@ export class AllUsers {
     let staying = 0;
     for (;;) {
       const now = await this.timeOf(bucket);
-      const due = await this.ask(bucket, async (key) => this.connection.client.zrangebyscore(key, '-inf', now, 'LIMIT', staying, BATCH));
+      const due = await this.ask(bucket, async (key) =>
+        this.connection.client.zrangebyscore(key, '-inf', now, 'LIMIT', staying, BATCH),
+      );
       const before = removed + staying;
       for (const [userKey, sids] of byUser(due)) {
-        const done = await unlessForeign(this.scripts.sweepSessions(this.keys.ofUserKey(userKey), sids), { swept: 0, staying: sids.length });
+        const done = await unlessForeign(this.scripts.sweepSessions(this.keys.ofUserKey(userKey), sids), {
+          swept: 0,
+          staying: sids.length,
+        });
         removed += done.swept;
         staying += done.staying;
       }
@@ -129,5 +137,6 @@ async function sum<T>(items: readonly T[], visit: (item: T) => Promise<number>):
 }
 
 function assertWhole(name: string, value: number, least: number): void {
-  if (!Number.isSafeInteger(value) || value < least) throw new InvalidArgumentError(name, `must be a whole number from ${least}`);
+  if (!Number.isSafeInteger(value) || value < least)
+    throw new InvalidArgumentError(name, `must be a whole number from ${least}`);
 }

@@ -95,7 +95,9 @@ export class RedisClocks {
       [...nodes].map(async ([name, node]) => {
         const clock = this.clocks.get(name) ?? new RedisClock();
         this.clocks.set(name, clock);
-        await this.ask(async () => clock.ask(async () => (await node.time()) as unknown as [string, string], this.longest));
+        await this.ask(async () =>
+          clock.ask(async () => (await node.time()) as unknown as [string, string], this.longest),
+        );
       }),
     );
     const [failure] = answers.filter((answer) => answer.status === 'rejected');

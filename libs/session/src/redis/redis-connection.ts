@@ -1,3 +1,4 @@
+import type * as Ioredis from 'ioredis';
 import type { Cluster, Redis, RedisOptions } from 'ioredis';
 import { ConfigurationError, StoreUnavailableError } from '../model/errors.js';
 import { isClusterOption, isRedisClient, type RedisOption } from '../options/redis-option.js';
@@ -55,7 +56,10 @@ export class RedisConnection {
       return RedisConnection.own(client, settings);
     }
     const defaults = clientDefaults(settings);
-    return RedisConnection.own(typeof option === 'string' ? new Redis(option, defaults) : new Redis({ ...defaults, ...option }), settings);
+    return RedisConnection.own(
+      typeof option === 'string' ? new Redis(option, defaults) : new Redis({ ...defaults, ...option }),
+      settings,
+    );
   }
 
   private static own(client: Redis | Cluster, settings: RedisConnectionSettings): RedisConnection {
@@ -161,7 +165,8 @@ export class RedisConnection {
     const { client } = this;
     const { readyTimeout = READY_TIMEOUT } = this.settings;
     if (client.status === 'ready') return;
-    if (client.status === 'end') throw new StoreUnavailableError('The Redis client was closed. Hand in one that is open.');
+    if (client.status === 'end')
+      throw new StoreUnavailableError('The Redis client was closed. Hand in one that is open.');
     let onReady = (): void => undefined;
     const waiting = new Promise<void>((resolve) => {
       onReady = resolve;
@@ -211,11 +216,13 @@ function backOff(attempt: number): number {
   return Math.min(50 * 2 ** Math.min(attempt - 1, 10), 500);
 }
 
-async function loadIoredis(): Promise<Pick<typeof import('ioredis'), 'Redis' | 'Cluster'>> {
+async function loadIoredis(): Promise<Pick<typeof Ioredis, 'Redis' | 'Cluster'>> {
   try {
     return await import('ioredis');
   } catch (error) {
-    throw new ConfigurationError('redis: this option needs the package ioredis. Run "npm install ioredis".', { cause: error });
+    throw new ConfigurationError('redis: this option needs the package ioredis. Run "npm install ioredis".', {
+      cause: error,
+    });
   }
 }
 

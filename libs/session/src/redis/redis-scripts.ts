@@ -9,7 +9,7 @@ import type { UserKeys } from './keys.js';
 import { scripts } from './lua/scripts.generated.js';
 import { DEVICE_BYTES, REVISION_BYTES } from './packed.js';
 import type { SENT_AT, ScriptReply, ScriptRunner } from './script-runner.js';
-import type { FieldValue } from './user-record.js';
+import { fieldsOf, type FieldValue } from './user-record.js';
 
 /** Values of the hash as a script sent them, with the server's time at which they were true. */
 export interface ScriptSnapshot {
@@ -66,7 +66,10 @@ const POLICY = { 'evict-least-recent': 'recent', 'evict-oldest': 'oldest', rejec
 export class RedisScripts {
   constructor(private readonly runner: ScriptRunner) {}
 
-  async createSession(keys: UserKeys, args: CreateArguments): Promise<{ created: readonly FieldValue[] } | { limit: ReadonlyMap<string, Buffer>; now: number }> {
+  async createSession(
+    keys: UserKeys,
+    args: CreateArguments,
+  ): Promise<{ created: readonly FieldValue[] } | { limit: ReadonlyMap<string, Buffer>; now: number }> {
     const { limit } = args;
     const { code, values } = await this.runner.run(scripts.createSession, keys, [
       keys.userKey,
@@ -106,7 +109,10 @@ export class RedisScripts {
     return code === 'touched';
   }
 
-  async updateSession(keys: UserKeys, args: WriteArguments): Promise<({ state: 'updated' | 'conflict' } & ScriptSnapshot) | { state: 'absent' }> {
+  async updateSession(
+    keys: UserKeys,
+    args: WriteArguments,
+  ): Promise<({ state: 'updated' | 'conflict' } & ScriptSnapshot) | { state: 'absent' }> {
     const reply = await this.runner.run(scripts.updateSession, keys, [
       keys.userKey,
       args.sid,
@@ -120,7 +126,11 @@ export class RedisScripts {
     throw unexpected('updateSession', reply.code);
   }
 
-  async updateUser(keys: UserKeys, userId: string, patch: { email: string | null; roles: readonly string[] | null }): Promise<number> {
+  async updateUser(
+    keys: UserKeys,
+    userId: string,
+    patch: { email: string | null; roles: readonly string[] | null },
+  ): Promise<number> {
     const { values } = await this.runner.run(scripts.updateUser, keys, [
       keys.userKey,
       userId,
@@ -202,7 +212,8 @@ export class RedisScripts {
 
   async endSessions(keys: UserKeys, args: EndArguments): Promise<number> {
     // The script would find out only after it had deleted.
-    if (!END_REASONS.includes(args.reason)) throw new InvalidArgumentError('reason', `must be one of ${END_REASONS.join(', ')}`);
+    if (!END_REASONS.includes(args.reason))
+      throw new InvalidArgumentError('reason', `must be one of ${END_REASONS.join(', ')}`);
     const { values } = await this.runner.run(scripts.endSessions, keys, [
       keys.userKey,
       args.userId ?? '',
@@ -237,16 +248,6 @@ export class RedisScripts {
   }
 }
 
-/** Field names and values in turn, as HGETALL answers. */
-export function fieldsOf(flat: readonly FieldValue[]): ReadonlyMap<string, Buffer> {
-  const fields = new Map<string, Buffer>();
-  for (let index = 0; index + 1 < flat.length; index += 2) {
-    const [name, value] = [flat[index], flat[index + 1]];
-    if (name && value) fields.set(name.toString('utf8'), value);
-  }
-  return fields;
-}
-
 /** A name by which a script knows an operation again that is sent twice. */
 function operation(): Buffer {
   return randomBytes(OPERATION_BYTES);
@@ -259,7 +260,8 @@ function deviceDigest(deviceId: string | undefined): Buffer | '' {
 /** A copy, as nothing is sent before the server's time is known; of the one length that can be packed. */
 function bytes(name: string, value: Buffer | null | undefined, length: number): Buffer | '' {
   if (value === undefined || value === null) return '';
-  if (!Buffer.isBuffer(value) || value.length !== length) throw new InvalidArgumentError(name, `must be a buffer of ${length} bytes`);
+  if (!Buffer.isBuffer(value) || value.length !== length)
+    throw new InvalidArgumentError(name, `must be a buffer of ${length} bytes`);
   return Buffer.from(value);
 }
 

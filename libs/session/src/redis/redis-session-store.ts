@@ -1,12 +1,22 @@
 import type { Cluster, Redis } from 'ioredis';
 import { durationMs, epochMs } from '../model/deadlines.js';
-import { InvalidArgumentError, SessionConflictError, SessionLimitError, StoreUnavailableError } from '../model/errors.js';
+import {
+  InvalidArgumentError,
+  SessionConflictError,
+  SessionLimitError,
+  StoreUnavailableError,
+} from '../model/errors.js';
 import type { SessionEvent } from '../model/events.js';
 import { isSessionId, isWellFormed, newSessionId, sessionIdOf, sidOf, userKeyOfSession } from '../model/ids.js';
 import { reachedLimit } from '../model/limit.js';
-import { encodeRecord, newRecord, patchOf, patchRecord, roleList, setsProfile, text } from '../model/record.js';
-import type { NewSession, Session, SessionChange, SessionData, SessionPatch, UserPatch } from '../model/session.js';
-import { assertLimit, resolveStoreOptions, type ResolvedStoreOptions, type SessionStoreOptions } from '../options/store-options.js';
+import { encodeRecord, newRecord, patchOf, roleList, text } from '../model/record.js';
+import type { NewSession, Session, SessionChange, SessionData, UserPatch } from '../model/session.js';
+import {
+  assertLimit,
+  resolveStoreOptions,
+  type ResolvedStoreOptions,
+  type SessionStoreOptions,
+} from '../options/store-options.js';
 import type { ListenerErrorHandler } from '../ports/listeners.js';
 import type { HistoryLimits } from '../ports/session-history.js';
 import {
@@ -32,11 +42,11 @@ import { RedisEventChannel } from './redis-event-channel.js';
 import { RedisEventStream } from './redis-event-stream.js';
 import { isFoundOut } from './redis-events.js';
 import { RedisSessionHistory } from './redis-session-history.js';
-import { fieldsOf, RedisScripts } from './redis-scripts.js';
-import { isWrongType } from './redis-trouble.js';
+import { RedisScripts } from './redis-scripts.js';
 import { ScriptRunner, SENT_AT } from './script-runner.js';
+import { SessionReader } from './session-reader.js';
 import { UpdateQueue } from './update-queue.js';
-import { sidsOf, snapshotFields, snapshotOf, valuesOf, type FieldValue, type StoredSnapshot } from './user-record.js';
+import { rewritten, sessionsIn, snapshotOf, type FieldValue, type StoredSnapshot } from './user-record.js';
 
 export interface RedisSessionStoreOptions extends SessionStoreOptions {
   /** Begins every key. Default `session:`. */
@@ -76,6 +86,7 @@ export class RedisSessionStore extends SessionStore {
   private readonly channel: RedisEventChannel;
   private readonly stream: RedisEventStream | null;
   private readonly timeShift: () => number;
+  private readonly reader: SessionReader;
   private readonly allUsers: AllUsers;
   private readonly updates = new UpdateQueue();
   private ownAliases: RedisSessionAliases | null = null;
@@ -83,10 +94,18 @@ export class RedisSessionStore extends SessionStore {
   /** Adopts a client (which stays open when the store closes), or takes a connection that was opened for it. */
   constructor(redis: Redis | Cluster | RedisConnection, options: RedisSessionStoreOptions = {}) {
     super();
-    const { keyPrefix = 'session:', commandTimeout = 500, readyTimeout, onListenerError, timeShift = () => 0, ...rest } = options;
+    const {
+      keyPrefix = 'session:',
+      commandTimeout = 500,
+      readyTimeout,
+      onListenerError,
+      timeShift = () => 0,
+      ...rest
+    } = options;
     this.options = resolveStoreOptions(rest);
     this.keys = new RedisKeys(keyPrefix, this.options.tenant);
-    this.connection = redis instanceof RedisConnection ? redis : new RedisConnection(redis, { commandTimeout, readyTimeout });
+    this.connection =
+      redis instanceof RedisConnection ? redis : new RedisConnection(redis, { commandTimeout, readyTimeout });
     this.channel = new RedisEventChannel(this.connection, this.keys.events, onListenerError);
     this.stream = this.options.eventStream && new RedisEventStream(this.connection, this.keys, this.channel);
     this.timeShift = timeShift;
@@ -100,6 +119,7 @@ export class RedisSessionStore extends SessionStore {
         onAnnounced: (messages) => this.channel.announced(messages),
       }),
     );
+    this.reader = new SessionReader(this.connection, this.keys, timeShift, (event) => this.channel.emit(event));
     this.allUsers = new AllUsers(this.connection, this.keys, this.scripts, timeShift);
   }
 
@@ -134,33 +154,40 @@ export class RedisSessionStore extends SessionStore {
       client: options.client,
     });
     if ('limit' in reply) {
-      const sessions = this.sessionsOf(keys, reply.limit, reply.now);
+      const sessions = sessionsIn(keys, reply.limit, reply.now);
       throw new SessionLimitError(reachedLimit(limit, sessions), sessions);
     }
     const [clock = null, email = null, roles = null, standing = null] = reply.created;
-    const values: FieldValue[] = [Buffer.from(userId), email, roles, null, null, standing ?? Buffer.from(json), clock, null];
+    const values: FieldValue[] = [
+      Buffer.from(userId),
+      email,
+      roles,
+      null,
+      null,
+      standing ?? Buffer.from(json),
+      clock,
+      null,
+    ];
     const { snapshot } = snapshotOf(id, values, 0);
     if (snapshot.state !== 'live') {
-      throw new StoreUnavailableError(undefined, { cause: new Error(`the session that stands there reads as ${snapshot.state}`) });
+      throw new StoreUnavailableError(undefined, {
+        cause: new Error(`the session that stands there reads as ${snapshot.state}`),
+      });
     }
     return snapshot.session as Session<T>;
   }
 
   async read(sessionId: string, options: ReadOptions = {}): Promise<SessionSnapshot> {
-    return (await this.look(sessionId, options)).snapshot;
+    return (await this.reader.look(sessionId, options)).snapshot;
   }
 
   async get<T = SessionData>(sessionId: string): Promise<Session<T> | null> {
-    const { snapshot } = await this.look(sessionId);
+    const { snapshot } = await this.reader.look(sessionId);
     return snapshot.state === 'live' ? (snapshot.session as Session<T>) : null;
   }
 
   async getActiveSessions<T = SessionData>(userId: string): Promise<Session<T>[]> {
-    const keys = this.keys.ofUser(userId);
-    const now = await this.timeFor(keys);
-    const fields = await this.readAll(keys);
-    if (fields.get('u')?.toString('utf8') !== userId) return [];
-    return this.sessionsOf(keys, fields, now) as Session<T>[];
+    return (await this.reader.list(userId)) as Session<T>[];
   }
 
   async findByDevice<T = SessionData>(userId: string, deviceId: string): Promise<Session<T> | null> {
@@ -177,17 +204,21 @@ export class RedisSessionStore extends SessionStore {
   async update<T = SessionData>(sessionId: string, change: SessionChange<T>): Promise<Session<T> | null> {
     if (!isSessionId(sessionId)) return null;
     return this.updates.run(sessionId, async () => {
-      let seen = await this.look(sessionId);
+      let seen = await this.reader.look(sessionId);
       const keys = this.keys.ofSession(sessionId);
       for (let attempt = 0; attempt < WRITE_ATTEMPTS; attempt += 1) {
         const { snapshot } = seen;
         if (snapshot.state !== 'live') return null;
         // A copy, as a function may change what it is shown.
         const patch = patchOf(change as SessionChange, structuredClone(snapshot.session));
-        const reply = await this.scripts.updateSession(keys, { sid: sidOf(sessionId), ...this.patched(seen, patch) });
+        const reply = await this.scripts.updateSession(keys, {
+          sid: sidOf(sessionId),
+          ...rewritten(seen, patch, this.options.maxRecordBytes),
+        });
         if (reply.state === 'absent') return null;
         seen = snapshotOf(sessionId, reply.values, reply.now);
-        if (reply.state === 'updated') return seen.snapshot.state === 'live' ? (seen.snapshot.session as Session<T>) : null;
+        if (reply.state === 'updated')
+          return seen.snapshot.state === 'live' ? (seen.snapshot.session as Session<T>) : null;
         await jitter(attempt);
       }
       throw new SessionConflictError();
@@ -206,7 +237,7 @@ export class RedisSessionStore extends SessionStore {
     if (!isSessionId(sessionId)) return { state: 'absent' };
     const reply = await this.scripts.rotateCredential(this.keys.ofSession(sessionId), sidOf(sessionId), request);
     if (reply.state === 'unknown' || reply.state === 'theft') return { state: reply.state };
-    const { snapshot } = this.noticed(sessionId, snapshotOf(sessionId, reply.values, reply.now));
+    const { snapshot } = this.reader.noticed(sessionId, snapshotOf(sessionId, reply.values, reply.now));
     if (snapshot.state !== 'live') return snapshot;
     return reply.state === 'absent' ? { state: 'absent' } : { state: reply.state, n: reply.n, live: snapshot };
   }
@@ -215,13 +246,16 @@ export class RedisSessionStore extends SessionStore {
     if (!isSessionId(sessionId)) return { state: 'absent' };
     const { patch } = request;
     const keys = this.keys.ofSession(sessionId);
-    let seen: StoredSnapshot | null = patch ? await this.look(sessionId) : null;
+    let seen: StoredSnapshot | null = patch ? await this.reader.look(sessionId) : null;
     for (let attempt = 0; attempt < WRITE_ATTEMPTS; attempt += 1) {
       if (seen && seen.snapshot.state !== 'live') return seen.snapshot;
-      const write = patch && seen ? this.patched(seen, patch) : { record: null, from: '', profileSeq: null };
+      const write =
+        patch && seen
+          ? rewritten(seen, patch, this.options.maxRecordBytes)
+          : { record: null, from: '', profileSeq: null };
       const reply = await this.scripts.renewSession(keys, { sid: sidOf(sessionId), ...write }, request);
       if (reply.state === 'unknown') return { state: 'unknown' };
-      seen = this.noticed(sessionId, snapshotOf(sessionId, reply.values, reply.now));
+      seen = this.reader.noticed(sessionId, snapshotOf(sessionId, reply.values, reply.now));
       if (reply.state !== 'conflict') return seen.snapshot;
       await jitter(attempt);
     }
@@ -245,7 +279,10 @@ export class RedisSessionStore extends SessionStore {
       userId,
       reason: options.reason ?? 'logout',
       createdBefore: SENT_AT,
-      exceptSid: isSessionId(options.except) && userKeyOfSession(options.except) === keys.userKey ? sidOf(options.except) : undefined,
+      exceptSid:
+        isSessionId(options.except) && userKeyOfSession(options.except) === keys.userKey
+          ? sidOf(options.except)
+          : undefined,
       deviceId: options.deviceId === undefined ? undefined : text('deviceId', options.deviceId),
     });
   }
@@ -330,64 +367,6 @@ export class RedisSessionStore extends SessionStore {
       maxLength: isCluster ? Math.max(100, Math.ceil(maxLength / BUCKETS)) : maxLength,
       retention,
     };
-  }
-
-  private async look(sessionId: string, options: ReadOptions = {}): Promise<StoredSnapshot> {
-    if (!isSessionId(sessionId)) return { snapshot: { state: 'absent' }, stored: null, userId: '' };
-    const keys = this.keys.ofSession(sessionId);
-    const now = await this.timeFor(keys);
-    const fields = snapshotFields(sidOf(sessionId), options.tokenId);
-    try {
-      const values = await this.connection.ask(async () => this.connection.client.hmgetBuffer(keys.user, ...fields), isWrongType);
-      return this.noticed(sessionId, snapshotOf(sessionId, values, now));
-    } catch (error) {
-      if (!isWrongType(error)) throw error;
-      const detail = 'the user record is of another type';
-      return this.noticed(sessionId, { snapshot: { state: 'damaged', detail }, stored: null, userId: '' });
-    }
-  }
-
-  /** Announces damage where it is seen. */
-  private noticed(sessionId: string, stored: StoredSnapshot): StoredSnapshot {
-    if (stored.snapshot.state === 'damaged') {
-      const { detail } = stored.snapshot;
-      this.channel.emit({ type: 'damaged', at: this.now(), sessionId, userId: stored.userId, remote: false, detail });
-    }
-    return stored;
-  }
-
-  private async readAll(keys: UserKeys): Promise<ReadonlyMap<string, Buffer>> {
-    try {
-      const reply = await this.connection.ask(async () => this.connection.client.callBuffer('HGETALL', keys.user), isWrongType);
-      if (Array.isArray(reply)) return fieldsOf(reply as FieldValue[]);
-      return new Map(Object.entries(reply as Record<string, Buffer>));
-    } catch (error) {
-      if (isWrongType(error)) return new Map();
-      throw error;
-    }
-  }
-
-  private sessionsOf(keys: UserKeys, fields: ReadonlyMap<string, Buffer>, now: number): Session[] {
-    return sidsOf(fields)
-      .map((sid) => snapshotOf(keys.userKey + sid, valuesOf(fields, sid), now).snapshot)
-      .flatMap((snapshot) => (snapshot.state === 'live' ? [snapshot.session] : []))
-      .sort((a, b) => b.lastAccess - a.lastAccess || b.createdAt - a.createdAt || (a.id < b.id ? -1 : 1));
-  }
-
-  /** What a writer hands over: the changed record, and what it was computed from. */
-  private patched(seen: StoredSnapshot, patch: SessionPatch): { record: string; from: string; profileSeq: number | null } {
-    const { snapshot, stored } = seen;
-    if (snapshot.state !== 'live' || !stored) throw new Error('only a live session is written anew');
-    const profile = setsProfile(patch);
-    return {
-      record: encodeRecord(patchRecord(profile ? stored.effective : stored.record, patch), this.options.maxRecordBytes),
-      from: snapshot.revision,
-      profileSeq: profile ? stored.profileSeq : null,
-    };
-  }
-
-  private async timeFor(keys: UserKeys): Promise<number> {
-    return (await this.connection.clockFor(keys.slot)).now() + this.timeShift();
   }
 }
 

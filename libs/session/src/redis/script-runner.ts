@@ -60,7 +60,8 @@ export class ScriptRunner {
       reply = await this.attempt(script, keys, args);
       if (reply.code === 'late') throw new StoreUnavailableError();
     }
-    if (reply.code === 'wrongtype') throw this.connection.trouble.foreignKey(`The key ${keys.user} or ${keys.expiries}`);
+    if (reply.code === 'wrongtype')
+      throw this.connection.trouble.foreignKey(`The key ${keys.user} or ${keys.expiries}`);
     return reply;
   }
 

@@ -180,10 +180,13 @@ export class StreamConsumer {
   }
 }
 
-/** The entries of the one stream that was asked for, as RESP2 (a list) or RESP3 (a map) brings them. */
+/** The entries of the one stream that was asked for: in a list of streams (RESP2), or in a map (RESP3), flat or not. */
 function entriesOf(reply: unknown): readonly Entry[] {
   if (typeof reply !== 'object' || reply === null) return [];
-  if (Array.isArray(reply)) return (reply as [string, Entry[]][])[0]?.[1] ?? [];
+  if (Array.isArray(reply)) {
+    const [first, second] = reply as [unknown, Entry[]?];
+    return (Array.isArray(first) ? (first as [string, Entry[]])[1] : second) ?? [];
+  }
   const streams = reply instanceof Map ? [...reply.values()] : Object.values(reply);
   return (streams[0] ?? []) as readonly Entry[];
 }

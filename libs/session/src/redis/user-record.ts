@@ -1,7 +1,19 @@
 import { deadlineOf, expiryReason } from '../model/deadlines.js';
 import { sidOf } from '../model/ids.js';
-import { DamagedRecord, decodeRecord, toSession, withProfile, type SessionRecord, type UserProfile } from '../model/record.js';
+import {
+  DamagedRecord,
+  decodeRecord,
+  encodeRecord,
+  patchRecord,
+  setsProfile,
+  toSession,
+  withProfile,
+  type SessionRecord,
+  type UserProfile,
+} from '../model/record.js';
+import type { Session, SessionPatch } from '../model/session.js';
 import type { LiveSession, SessionSnapshot } from '../ports/session-store.js';
+import type { UserKeys } from './keys.js';
 import { unpackClock, unpackLineages, unpackTombstones } from './packed.js';
 
 /** What a reader asks of a user's hash for one session, in the order in which `snapshotOf` takes the values. */
@@ -29,7 +41,16 @@ export interface StoredSnapshot {
 
 /** Makes a snapshot of the values of `snapshotFields`, as of `now`. Never throws on what it reads. */
 export function snapshotOf(sessionId: string, values: readonly FieldValue[], now: number): StoredSnapshot {
-  const [user = null, email = null, roles = null, cutoff = null, stones = null, record = null, clock = null, token = null] = values;
+  const [
+    user = null,
+    email = null,
+    roles = null,
+    cutoff = null,
+    stones = null,
+    record = null,
+    clock = null,
+    token = null,
+  ] = values;
   const sid = sidOf(sessionId);
   const userId = user?.toString('utf8') ?? '';
   const owner = userId === '' ? {} : { userId };
@@ -61,17 +82,54 @@ export function snapshotOf(sessionId: string, values: readonly FieldValue[], now
     now: at,
   };
   const effective = withProfile(content, times, profile);
-  return { snapshot: live, stored: { record: content, effective, profileSeq: Math.max(seqOf(email), seqOf(roles)) }, userId };
+  return {
+    snapshot: live,
+    stored: { record: content, effective, profileSeq: Math.max(seqOf(email), seqOf(roles)) },
+    userId,
+  };
 }
 
-/** The sids in a whole hash. */
-export function sidsOf(fields: ReadonlyMap<string, Buffer>): string[] {
-  return [...fields.keys()].filter((field) => field.length === 17 && field.startsWith('c')).map((field) => field.slice(1));
+/** Field names and values in turn, as HGETALL answers. */
+export function fieldsOf(flat: readonly FieldValue[]): ReadonlyMap<string, Buffer> {
+  const fields = new Map<string, Buffer>();
+  for (let index = 0; index + 1 < flat.length; index += 2) {
+    const [name, value] = [flat[index], flat[index + 1]];
+    if (name && value) fields.set(name.toString('utf8'), value);
+  }
+  return fields;
 }
 
-/** The values that `snapshotOf` wants, out of a whole hash. */
-export function valuesOf(fields: ReadonlyMap<string, Buffer>, sid: string): FieldValue[] {
-  return snapshotFields(sid).map((field) => fields.get(field) ?? null);
+/** The live sessions in a whole hash, latest access first. Damaged ones are left out. */
+export function sessionsIn({ userKey }: UserKeys, fields: ReadonlyMap<string, Buffer>, now: number): Session[] {
+  const sids = [...fields.keys()].filter((field) => field.length === 17 && field.startsWith('c'));
+  return sids
+    .map((field) => field.slice(1))
+    .map(
+      (sid) =>
+        snapshotOf(
+          userKey + sid,
+          snapshotFields(sid).map((name) => fields.get(name) ?? null),
+          now,
+        ).snapshot,
+    )
+    .flatMap((snapshot) => (snapshot.state === 'live' ? [snapshot.session] : []))
+    .sort((a, b) => b.lastAccess - a.lastAccess || b.createdAt - a.createdAt || (a.id < b.id ? -1 : 1));
+}
+
+/** What a writer hands over: the changed record, and what it was computed from. */
+export function rewritten(
+  seen: StoredSnapshot,
+  patch: SessionPatch,
+  maxBytes: number,
+): { record: string; from: string; profileSeq: number | null } {
+  const { snapshot, stored } = seen;
+  if (snapshot.state !== 'live' || !stored) throw new Error('only a live session is written anew');
+  const profile = setsProfile(patch);
+  return {
+    record: encodeRecord(patchRecord(profile ? stored.effective : stored.record, patch), maxBytes),
+    from: snapshot.revision,
+    profileSeq: profile ? stored.profileSeq : null,
+  };
 }
 
 /** 0 where there is none. What cannot be read counts as the end of time: a revocation must not be undone by damage. */

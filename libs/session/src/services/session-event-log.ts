@@ -44,6 +44,8 @@ export class SessionEventLog implements OnModuleInit {
       this.damaged.set(event.sessionId, true);
     }
     const level = levels[event.type];
+    // Among all changes the one that somebody asked for.
+    if (event.type === 'changed' && event.cause !== undefined && level === 'debug') return 'log';
     // What comes back after an ordinary end is everyday life: a tab that was open over lunch.
     const isEveryday = event.type === 'use-after-end' && logEntryOf(event).severity === 'INFO';
     return isEveryday && level === 'warn' ? 'debug' : level;

@@ -70,9 +70,10 @@ describe.each(BACKENDS)('the aliases of sessions, on %s', (backend) => {
   it('move once where 20 point at once', async () => {
     const digest = anyDigest();
     const outcomes = await Promise.all(
-      Array.from({ length: 20 }, (_, n) =>
-        [aliases, others][n % 2]?.point(digest, { from: null, to: anyId(`user-${n}`), lifetime: MINUTE }),
-      ),
+      Array.from({ length: 20 }, async (_, n) => {
+        const instance = n % 2 === 0 ? aliases : others;
+        return instance.point(digest, { from: null, to: anyId(`user-${n}`), lifetime: MINUTE });
+      }),
     );
     expect(new Set(outcomes.map((outcome) => JSON.stringify(outcome))).size).toBe(1);
   });

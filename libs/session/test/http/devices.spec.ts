@@ -12,6 +12,7 @@ import type { Browser } from './support/browser.js';
 import { CHROME, CHROME_UPDATED, FIREFOX, SAFARI_ON_IPHONE } from './support/clients.js';
 
 const DEVICE = '__Host-device';
+const HOME: Record<string, string> = { 'user-agent': CHROME };
 
 afterEach(closeApps);
 
@@ -25,7 +26,7 @@ describe.each(PLATFORMS)('devices on %s', (platform) => {
   };
   const signIn = async (
     input: Partial<NewSession> = {},
-    { browser = app.browser(), headers = { 'user-agent': CHROME } } = {},
+    { browser = app.browser(), headers = HOME }: { browser?: Browser; headers?: Record<string, string> } = {},
   ) => {
     const reply = await browser.post('/login', { userId: 'ann', ...input }, headers);
     expect(reply.status).toBe(200);

@@ -93,7 +93,12 @@ describe('on Redis', () => {
     await blacklist.add('known', expiresAt);
     await redis.admin.config('SET', 'maxmemory', '1');
     await expect(blacklist.add('jti', expiresAt)).rejects.toMatchObject({ code: 'store_unavailable' });
-    await expect(blacklist.addBulk([{ jti: 'known', expiresAt }, { jti: 'jti', expiresAt }])).rejects.toMatchObject({
+    await expect(
+      blacklist.addBulk([
+        { jti: 'known', expiresAt },
+        { jti: 'jti', expiresAt },
+      ]),
+    ).rejects.toMatchObject({
       code: 'store_unavailable',
     });
     await expect(blacklist.revokeAllFor('ada')).rejects.toMatchObject({ code: 'store_unavailable' });
@@ -103,7 +108,12 @@ describe('on Redis', () => {
 
   it('does not answer "not blacklisted" when it cannot know', async () => {
     const blacklist = open({ commandTimeout: 100 });
-    await until(() => blacklist.isBlacklisted('jti').then(() => true, () => false));
+    await until(() =>
+      blacklist.isBlacklisted('jti').then(
+        () => true,
+        () => false,
+      ),
+    );
     redis.server.pause();
     try {
       await expect(blacklist.isBlacklisted('jti')).rejects.toMatchObject({ code: 'store_unavailable' });

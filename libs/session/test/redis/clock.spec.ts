@@ -14,10 +14,10 @@ const SECOND = 1_000;
 /** The client answers TIME as a server would whose clock is off by so many ms. */
 function skew(client: Redis, offBy: () => number): void {
   const time = client.time.bind(client) as () => Promise<unknown>;
-  client.time = (async () => {
+  client.time = async () => {
     const [seconds, microseconds] = (await time()) as [number, number];
     return [Number(seconds) + offBy() / 1000, microseconds];
-  }) as unknown as Redis['time'];
+  };
 }
 
 describe('time', () => {
@@ -109,21 +109,34 @@ describe('time', () => {
       }
     });
 
+    /** A server's answer by this process's clock, off by so many ms, after a delay. */
+    async function learn(clock: RedisClock, offBy: number, delay = 0): Promise<void> {
+      await clock.ask(async () => {
+        const now = (performance.timeOrigin + performance.now() + offBy) / 1000;
+        if (delay > 0) await pause(delay);
+        return [Math.floor(now), (now % 1) * 1e6];
+      }, 5_000);
+    }
+
     it('is not made worse by a slower answer, but corrected by one that cannot be reconciled with it', async () => {
       const clock = new RedisClock();
-      const ask = (offBy: number, delay: number): Promise<void> =>
-        clock.ask(async () => {
-          const now = (performance.timeOrigin + performance.now() + offBy) / 1000;
-          if (delay > 0) await pause(delay);
-          return [Math.floor(now), (now % 1) * 1e6];
-        }, 5_000);
       const truth = (): number => performance.timeOrigin + performance.now();
-      await ask(0, 0);
+      await learn(clock, 0);
       const exactness = clock.upperBound() - clock.lowerBound();
-      await ask(0, 60);
+      await learn(clock, 0, 60);
       expect(clock.upperBound() - clock.lowerBound()).toBeLessThan(exactness + 10);
-      await ask(HOUR, 60);
+      await learn(clock, HOUR, 60);
       expect(Math.abs(clock.now() - truth() - HOUR)).toBeLessThan(SECOND);
+    });
+
+    it('stands still where a better measurement says a little less: what was over does not come back', async () => {
+      const clock = new RedisClock();
+      const seen: number[] = [];
+      for (const offBy of [0, -20, -40, 10, -300, -60]) {
+        await learn(clock, offBy);
+        seen.push(clock.now(), clock.now());
+      }
+      expect(seen).toEqual([...seen].sort((a, b) => a - b));
     });
 
     it('is not taken from an answer that came when nobody waited any more', async () => {
@@ -241,7 +254,9 @@ describe('time', () => {
       const masters = client.nodes('master');
       expect(masters).toHaveLength(3);
       for (const node of masters) expect(await node.info('commandstats')).toMatch(/cmdstat_time:calls=[1-9]/);
-      const sessions = await Promise.all(Array.from({ length: 30 }, (_, user) => store.create({ userId: `user-${user}` })));
+      const sessions = await Promise.all(
+        Array.from({ length: 30 }, (_, user) => store.create({ userId: `user-${user}` })),
+      );
       const nodeOf = (id: string): string | undefined => client.slots[keys.ofSession(id).slot]?.[0];
       const [ahead] = masters;
       if (ahead) skew(ahead, () => HOUR);

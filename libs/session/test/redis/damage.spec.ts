@@ -23,7 +23,8 @@ const DAMAGES: Readonly<Record<string, (redis: OwnRedis, id: string) => Promise<
     redis.admin.hset(...redis.fieldOf(id, 'r'), '{"v":1,"email":"","roles":"admin","data":{},"metadata":[]}'),
   'a record of a newer version': (redis, id) =>
     redis.admin.hset(...redis.fieldOf(id, 'r'), '{"v":2,"email":"","roles":[],"data":{}}'),
-  'bytes that are no UTF-8': (redis, id) => redis.admin.hset(...redis.fieldOf(id, 'r'), Buffer.from([0xff, 0xfe, 0x00])),
+  'bytes that are no UTF-8': (redis, id) =>
+    redis.admin.hset(...redis.fieldOf(id, 'r'), Buffer.from([0xff, 0xfe, 0x00])),
   'no record': (redis, id) => redis.admin.hdel(...redis.fieldOf(id, 'r')),
   'no clock': (redis, id) => redis.admin.hdel(...redis.fieldOf(id, 'c')),
   'an empty clock': (redis, id) => redis.admin.hset(...redis.fieldOf(id, 'c'), ''),
@@ -142,7 +143,9 @@ describe('damage done by hand', () => {
         const session = await signIn();
         await signIn('sound');
         await damage(redis, session.id);
-        const outcome = await everything(store, session.id, 'ada')[call]?.().catch((error: unknown) => error);
+        const outcome = await everything(store, session.id, 'ada')
+          [call]?.()
+          .catch((error: unknown) => error);
         // Neither a TypeError nor a script that fails: one damaged session is no trouble of the store.
         if (outcome instanceof Error) expect(outcome).toMatchObject({ code: 'session_limit_reached' });
         await redis.admin.flushall();
@@ -177,7 +180,9 @@ describe('damage done by hand', () => {
       await redis.admin.hset(...redis.fieldOf(session.id, 'r'), '{"v":2}');
       const fields = async (): Promise<Record<string, string>> =>
         Object.fromEntries(
-          Object.entries(await redis.stateOf(session.id.slice(0, 16))).filter(([field]) => field.includes(sidOf(session.id))),
+          Object.entries(await redis.stateOf(session.id.slice(0, 16))).filter(([field]) =>
+            field.includes(sidOf(session.id)),
+          ),
         );
       return { session, fields };
     }
@@ -252,7 +257,10 @@ describe('damage done by hand', () => {
       await redis.admin.hset(user, 'x', 'soon', 'jjti', 'never');
       await store.sweep();
       await signIn('other');
-      expect(await store.read(id, { tokenId: 'jti' })).toMatchObject({ tokenRevoked: true, tokensFrom: Number.MAX_SAFE_INTEGER });
+      expect(await store.read(id, { tokenId: 'jti' })).toMatchObject({
+        tokenRevoked: true,
+        tokensFrom: Number.MAX_SAFE_INTEGER,
+      });
       expect(await store.revokeTokens('ada')).toBeLessThan(store.now() + MINUTE);
     });
 
@@ -296,20 +304,23 @@ describe('damage done by hand', () => {
   });
 
   describe('a key of another type', () => {
-    it.each(['user', 'expiries'] as const)('at the %s key: sign-in is 503 with one clear log line, and writes nothing', async (which) => {
-      const keys = redis.keys.ofUser('ada');
-      await redis.admin.set(keys[which], 'not ours');
-      for (let attempt = 0; attempt < 3; attempt += 1) {
-        const error = (await signIn().catch((refusal: unknown) => refusal)) as Error;
-        expect(error).toMatchObject({ code: 'store_unavailable', statusCode: 503 });
-        expect(error.message).not.toContain(keys.user);
-      }
-      expect(logs.lines).toHaveLength(1);
-      expect(logs.lines[0]).toContain(keys[which]);
-      expect(logs.lines[0]).toMatch(/Delete it|keyPrefix/);
-      expect(await redis.admin.get(keys[which])).toBe('not ours');
-      expect(await redis.admin.dbsize()).toBe(1);
-    });
+    it.each(['user', 'expiries'] as const)(
+      'at the %s key: sign-in is 503 with one clear log line, and writes nothing',
+      async (which) => {
+        const keys = redis.keys.ofUser('ada');
+        await redis.admin.set(keys[which], 'not ours');
+        for (let attempt = 0; attempt < 3; attempt += 1) {
+          const error = (await signIn().catch((refusal: unknown) => refusal)) as Error;
+          expect(error).toMatchObject({ code: 'store_unavailable', statusCode: 503 });
+          expect(error.message).not.toContain(keys.user);
+        }
+        expect(logs.lines).toHaveLength(1);
+        expect(logs.lines[0]).toContain(keys[which]);
+        expect(logs.lines[0]).toMatch(/Delete it|keyPrefix/);
+        expect(await redis.admin.get(keys[which])).toBe('not ours');
+        expect(await redis.admin.dbsize()).toBe(1);
+      },
+    );
 
     it('where a session should be: no session, an event, an empty list; never an error', async () => {
       const session = await signIn();
@@ -364,7 +375,9 @@ describe('damage done by hand', () => {
           const { id } = await signIn();
           await redis.admin.del(keys[which]);
           await redis.admin.sadd(keys[which], 'not ours');
-          const outcome = await everything(store, id, 'ada')[call]?.().catch((error: unknown) => error);
+          const outcome = await everything(store, id, 'ada')
+            [call]?.()
+            .catch((error: unknown) => error);
           if (outcome instanceof Error) expect(outcome).toBeInstanceOf(SessionError);
           expect(await redis.admin.type(keys[which])).toBe('set');
           await redis.admin.flushall();

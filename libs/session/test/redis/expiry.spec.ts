@@ -66,9 +66,14 @@ describe('expiry on Redis', () => {
       await until(async () => (await redis.time()) > last + 5);
       if (tombstoneTtl < 5) expect(await redis.admin.keys(`${PREFIX}*:user:*`)).toEqual([]);
       let removed = 0;
-      for (const count of await Promise.all(stores.flatMap((store) => [store.sweep(), store.sweep()]))) removed += count;
+      for (const count of await Promise.all(stores.flatMap((store) => [store.sweep(), store.sweep()])))
+        removed += count;
       const heard = (await log.all()).filter(({ type }) => type === 'ended');
-      return { removed, ends: heard.map(({ sessionId }) => sessionId).sort(), ids: sessions.map(({ id }) => id).sort() };
+      return {
+        removed,
+        ends: heard.map(({ sessionId }) => sessionId).sort(),
+        ids: sessions.map(({ id }) => id).sort(),
+      };
     }
 
     it('remove and announce each session once', async () => {
@@ -110,18 +115,20 @@ describe('expiry on Redis', () => {
     await redis.admin.zadd(expiries, 1, id);
     const list = client.zrangebyscore.bind(client) as (...args: unknown[]) => Promise<string[]>;
     let listed: string[] = [];
-    client.zrangebyscore = (async (...args: unknown[]) => {
+    client.zrangebyscore = async (...args: unknown[]) => {
       const due = await list(...args);
       if (args[0] === expiries) {
         listed = due;
         await store.touch(id);
       }
       return due;
-    }) as typeof client.zrangebyscore;
+    };
     expect(await sweeper.sweep()).toBe(0);
     expect(listed).toEqual([id]);
     const session = await store.get(id);
-    expect(Number(await redis.admin.zscore(expiries, id))).toBe((session?.lastAccess ?? 0) + (session?.idleTimeout ?? 0));
+    expect(Number(await redis.admin.zscore(expiries, id))).toBe(
+      (session?.lastAccess ?? 0) + (session?.idleTimeout ?? 0),
+    );
     expect(ended(await log.types(id))).toEqual([]);
   });
 
@@ -159,7 +166,8 @@ describe('expiry on Redis', () => {
       await store.ready();
       const check = async (work: Promise<unknown>): Promise<void> => {
         await work;
-        for (const key of await redis.admin.keys(`${PREFIX}*:user:*`)) expect(await redis.admin.pttl(key)).toBeGreaterThan(0);
+        for (const key of await redis.admin.keys(`${PREFIX}*:user:*`))
+          expect(await redis.admin.pttl(key)).toBeGreaterThan(0);
       };
       const { id } = await store.create({ userId: 'ada' }, { credentials: { cookie: HASH, refresh: HASH } });
       await check(store.touch(id));
@@ -193,7 +201,9 @@ describe('expiry on Redis', () => {
       const store = redis.open({ tombstoneTtl: TOMBSTONE_TTL });
       await store.ready();
       const { id } = await store.create({ userId: 'ada' });
-      await Promise.all(Array.from({ length: 200 }, (_, index) => store.revokeToken(id, `${index}`, store.now() + MINUTE)));
+      await Promise.all(
+        Array.from({ length: 200 }, (_, index) => store.revokeToken(id, `${index}`, store.now() + MINUTE)),
+      );
       await store.destroy(id);
       expect(await ttlOf('ada')).toBeLessThanOrEqual(TOMBSTONE_TTL);
     });

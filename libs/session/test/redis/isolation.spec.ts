@@ -81,7 +81,8 @@ describe('whose data is whose', () => {
     expect((await one.store.destroyEverybody()).ended).toBe(0);
     expect(await other.store.get(theirs.id)).toEqual(theirs);
     await other.store.destroy(theirs.id);
-    const ends = ({ heard }: Side): string[] => heard.flatMap(({ type, sessionId }) => (type === 'ended' ? [sessionId] : []));
+    const ends = ({ heard }: Side): string[] =>
+      heard.flatMap(({ type, sessionId }) => (type === 'ended' ? [sessionId] : []));
     await until(() => ends(one).length > 0 && ends(other).length > 0);
     await pause(20);
     expect(ends(one)).toEqual([mine.id]);
@@ -133,7 +134,10 @@ describe('whose data is whose', () => {
   });
 
   it('two ioredis key prefixes, under the same prefix of ours', async () => {
-    await expectApart(await side({}, redis.connect({ keyPrefix: 'one:' })), await side({}, redis.connect({ keyPrefix: 'two:' })));
+    await expectApart(
+      await side({}, redis.connect({ keyPrefix: 'one:' })),
+      await side({}, redis.connect({ keyPrefix: 'two:' })),
+    );
   });
 
   it('a client with an ioredis key prefix, and one without', async () => {
@@ -161,7 +165,7 @@ describe('whose data is whose', () => {
     shift = 31 * MINUTE;
     expect(await one.store.sweep()).toBe(1);
     await until(() => other.heard.some(({ type }) => type === 'ended'));
-    expect(other.heard.every(({ remote, sessionId }) => remote && sessionId === session.id || !remote)).toBe(true);
+    expect(other.heard.every(({ remote, sessionId }) => (remote && sessionId === session.id) || !remote)).toBe(true);
     const blacklist = new RedisTokenBlacklist(connect(), { keyPrefix: PREFIX });
     await blacklist.add('jti', other.store.now() + MINUTE);
     expect(await blacklist.isBlacklisted('jti')).toBe(true);
@@ -219,7 +223,7 @@ describe('whose data is whose', () => {
 
     it('what is not ours is ignored and counted', async () => {
       const { store, heard } = await side();
-      for (const message of FOREIGN) await redis.admin.publish(redis.keys.events, message as string);
+      for (const message of FOREIGN) await redis.admin.publish(redis.keys.events, message);
       await until(() => store.ignoredMessages === FOREIGN.length);
       expect(heard).toEqual([]);
       const session = await store.create({ userId: 'ada' });

@@ -37,7 +37,12 @@ describe('what the scripts pack, as read back here', () => {
     const client = randomBytes(8);
     for (const [number, deviceType] of DEVICE_TYPES.entries()) {
       const input = { userId: 'ada', deviceId: `${number}`, deviceType };
-      const session = await store.create(input, { credentials, client, idleTimeout: 7 * MINUTE, absoluteTimeout: 90 * MINUTE });
+      const session = await store.create(input, {
+        credentials,
+        client,
+        idleTimeout: 7 * MINUTE,
+        absoluteTimeout: 90 * MINUTE,
+      });
       const bytes = await stored(session.id);
       expect(bytes).toHaveLength(55 + 1 + 2 * (32 + 4 + 6 + 8));
       expect(bytes[0]).toBe(16 + number);
@@ -75,7 +80,13 @@ describe('what the scripts pack, as read back here', () => {
             const previous = { hash: hashes[kind], until: (clock?.lastAccess ?? 0) + 30_000 };
             expect(lineages?.[kind]).toEqual(
               present
-                ? { hash: (renewed ? fresh : hashes)[kind], n: 0, rotatedAt: clock?.lastAccess, client, previous: renewed ? previous : null }
+                ? {
+                    hash: (renewed ? fresh : hashes)[kind],
+                    n: 0,
+                    rotatedAt: clock?.lastAccess,
+                    client,
+                    previous: renewed ? previous : null,
+                  }
                 : null,
             );
           }

@@ -16,5 +16,5 @@ describe('on a Redis Cluster of three nodes', () => {
   });
 
   describeSessionStore('RedisSessionStore', (options) => redisHarness(options, () => new Cluster(cluster.nodes)));
-  describeStoreModel('RedisSessionStore', (options) => redisHarness(options, () => new Cluster(cluster.nodes)), 6);
+  describeStoreModel('RedisSessionStore', (options) => redisHarness(options, () => new Cluster(cluster.nodes)), 5);
 });

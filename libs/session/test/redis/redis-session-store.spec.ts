@@ -3,4 +3,4 @@ import { describeStoreModel } from '../support/describe-store-model.js';
 import { redisHarness } from '../support/redis-harness.js';
 
 describeSessionStore('RedisSessionStore on one server', (options) => redisHarness(options));
-describeStoreModel('RedisSessionStore on one server', (options) => redisHarness(options), 20);
+describeStoreModel('RedisSessionStore on one server', (options) => redisHarness(options), 12);

@@ -56,7 +56,8 @@ const OPERATIONS: readonly Operation[] = [
         rotateFirst: true,
         touch: true,
       }),
-    answer: (outcome) => expect(outcome).toMatchObject({ state: 'rotated', n: 1, live: { lineages: { refresh: { n: 1 } } } }),
+    answer: (outcome) =>
+      expect(outcome).toMatchObject({ state: 'rotated', n: 1, live: { lineages: { refresh: { n: 1 } } } }),
     events: ['refreshed'],
     answerWhenGone: expect.objectContaining({ state: 'ended', reason: 'logout' }),
   },
@@ -160,7 +161,12 @@ describe('what is sent again, and what comes late', () => {
     client = redis.connectViaProxy();
     store = redis.open({ commandTimeout }, client);
     other = redis.open({ commandTimeout: 5_000 });
-    await until(() => store.ready().then(() => true, () => false));
+    await until(() =>
+      store.ready().then(
+        () => true,
+        () => false,
+      ),
+    );
     log = await redis.listen(other);
     session = await other.create({ userId: 'ada', deviceId: 'd' }, { credentials: OLD });
     await other.create({ userId: 'ada' }, { credentials: OLD });
@@ -172,9 +178,9 @@ describe('what is sent again, and what comes late', () => {
   /** Hands the script that the client is about to send to the test, which may hold it back for ever. */
   function onScript(act: (args: unknown[]) => 'send' | 'hold'): void {
     const send = client.callBuffer.bind(client) as (...args: unknown[]) => Promise<unknown>;
-    client.callBuffer = ((...args: unknown[]) => {
+    client.callBuffer = (...args: unknown[]) => {
       return act(args) === 'send' ? send(...args) : new Promise(() => undefined);
-    }) as typeof client.callBuffer;
+    };
   }
 
   /** The script that the operation sends, which is not sent. */
@@ -190,7 +196,9 @@ describe('what is sent again, and what comes late', () => {
   }
 
   /** The script that the operation sent, and what the operation answered. */
-  async function sent(operation: (to: RedisSessionStore) => Promise<unknown>): Promise<{ script: unknown[]; value: unknown }> {
+  async function sent(
+    operation: (to: RedisSessionStore) => Promise<unknown>,
+  ): Promise<{ script: unknown[]; value: unknown }> {
     let script: unknown[] = [];
     onScript((args) => {
       script = args;
@@ -332,7 +340,10 @@ describe('what is sent again, and what comes late', () => {
     });
 
     it('does not kill access tokens that were issued since', async () => {
-      const cutoff = await repeatAfter((to) => to.revokeTokens('ada'), () => other.touch(session.id));
+      const cutoff = await repeatAfter(
+        (to) => to.revokeTokens('ada'),
+        () => other.touch(session.id),
+      );
       expect(((await other.read(session.id)) as LiveSession).tokensFrom).toBe(cutoff);
     });
 
@@ -346,9 +357,12 @@ describe('what is sent again, and what comes late', () => {
           rotateFirst: true,
           touch: false,
         });
-      await repeatAfter((to) => rotate(to, 0), async () => {
-        for (const n of [1, 2, 3]) expect(await rotate(other, n)).toMatchObject({ state: 'rotated', n: n + 1 });
-      });
+      await repeatAfter(
+        (to) => rotate(to, 0),
+        async () => {
+          for (const n of [1, 2, 3]) expect(await rotate(other, n)).toMatchObject({ state: 'rotated', n: n + 1 });
+        },
+      );
       expect((await other.read(session.id)).state).toBe('live');
     });
 
@@ -358,7 +372,7 @@ describe('what is sent again, and what comes late', () => {
         (to) => to.destroyAll('ada'),
         async () => {
           later = await other.create({ userId: 'ada', deviceId: 'd' });
-          await other.update((later as Session).id, { data: { a: 1 } });
+          await other.update(later.id, { data: { a: 1 } });
         },
       );
       expect(ended).toBe(2);
@@ -425,7 +439,9 @@ describe('what is sent again, and what comes late', () => {
     for (let round = 0; round < 5; round += 1) {
       redis.proxy.dropNextReply();
       lost += 1;
-      const signIns = Array.from({ length: 50 }, (_, index) => (index % 2 === 0 ? store : other).create({ userId: 'ada' }, { limit }));
+      const signIns = Array.from({ length: 50 }, (_, index) =>
+        (index % 2 === 0 ? store : other).create({ userId: 'ada' }, { limit }),
+      );
       const outcomes = await Promise.allSettled(signIns);
       for (const outcome of outcomes) {
         // Sent again after it was evicted already: the sign-in is told so instead of coming back.
@@ -448,7 +464,8 @@ describe('what is sent again, and what comes late', () => {
 
   it('ends of everybody and sweeps that are sent again end and announce each session once', async () => {
     await open();
-    for (let user = 0; user < 20; user += 1) await other.create({ userId: `user-${user}` }, { idleTimeout: user < 10 ? 1 : 60_000 });
+    for (let user = 0; user < 20; user += 1)
+      await other.create({ userId: `user-${user}` }, { idleTimeout: user < 10 ? 1 : 60_000 });
     log.clear();
     redis.proxy.dropNextReply();
     const sweeping = store.sweep();

@@ -8,7 +8,13 @@ import { OwnRedis, PREFIX } from './support/own-redis.js';
 
 const LIMIT = 5;
 const HASH = randomBytes(32);
-const REFRESH: Omit<RotateRequest, 'presented'> = { kind: 'refresh', grace: 30_000, rotateAfter: 30_000, rotateFirst: true, touch: true };
+const REFRESH: Omit<RotateRequest, 'presented'> = {
+  kind: 'refresh',
+  grace: 30_000,
+  rotateAfter: 30_000,
+  rotateFirst: true,
+  touch: true,
+};
 
 /** Commands that change a key. */
 const WRITES = ['hset', 'hdel', 'zadd', 'zrem', 'set', 'del', 'pexpire', 'publish', 'eval', 'evalsha'];
@@ -40,7 +46,9 @@ describe('commands and round trips', () => {
     blacklist = new RedisTokenBlacklist(client, { keyPrefix: PREFIX });
     await store.ready();
     await warmUp();
-    await Promise.all(Array.from({ length: otherUsers }, (_, index) => store.create({ userId: `other-${index}`, deviceId: 'd' })));
+    await Promise.all(
+      Array.from({ length: otherUsers }, (_, index) => store.create({ userId: `other-${index}`, deviceId: 'd' })),
+    );
   }
 
   /** Lets the server learn every script: the first call of each takes a second round trip, once in the server's life. */
@@ -69,7 +77,9 @@ describe('commands and round trips', () => {
   }
 
   /** What the operation cost: waits one after another, and commands that a client sent (those in scripts begin with them). */
-  async function costOf(operation: () => Promise<unknown>): Promise<{ waits: number; commands: Record<string, number> }> {
+  async function costOf(
+    operation: () => Promise<unknown>,
+  ): Promise<{ waits: number; commands: Record<string, number> }> {
     await redis.resetCommands();
     redis.proxy.resetCounts();
     redis.proxy.setDelay(3);
@@ -152,7 +162,9 @@ describe('commands and round trips', () => {
 
     it('a theft: one script, one round trip, the end of the session included', async () => {
       await store.rotate(current.id, { ...REFRESH, presented: { hash: HASH, n: 9 } });
-      const { waits, commands } = await costOf(() => store.rotate(current.id, { ...REFRESH, presented: { hash: HASH, n: 0 } }));
+      const { waits, commands } = await costOf(() =>
+        store.rotate(current.id, { ...REFRESH, presented: { hash: HASH, n: 0 } }),
+      );
       expect(await store.read(current.id)).toMatchObject({ state: 'ended', reason: 'reuse' });
       expect({ waits, evalsha: commands['evalsha'] }).toEqual({ waits: 1, evalsha: 1 });
     });
@@ -188,7 +200,7 @@ describe('commands and round trips', () => {
   describe('the exceptions, and no others', () => {
     beforeEach(() => open(40));
 
-    it("update: its read, then its write; a conflict costs one round trip more, as the refusal brings the record along", async () => {
+    it('update: its read, then its write; a conflict costs one round trip more, as the refusal brings the record along', async () => {
       const [session] = (await signIns()) as [Session];
       const { waits, commands } = await costOf(() => store.update(session.id, { data: { a: 1 } }));
       expect(waits).toBe(2);

@@ -218,7 +218,12 @@ describe('trouble with Redis', () => {
       }
       await redis.admin.call('REPLICAOF', 'NO', 'ONE');
       for (const each of [store, ours]) {
-        await until(() => each.create({ userId: 'bob' }).then(() => true, () => false));
+        await until(() =>
+          each.create({ userId: 'bob' }).then(
+            () => true,
+            () => false,
+          ),
+        );
       }
       expect((await store.read(session.id)).state).toBe('live');
       await ours.close();
@@ -234,7 +239,10 @@ describe('trouble with Redis', () => {
         await redis.admin.config('SET', 'maxmemory', String(used + 200_000));
         for (const size of [20_000, 1_000, 50]) {
           for (let index = 0; ; index += 1) {
-            const full = await redis.admin.set(`filler:${size}:${index}`, 'x'.repeat(size)).then(() => false, () => true);
+            const full = await redis.admin.set(`filler:${size}:${index}`, 'x'.repeat(size)).then(
+              () => false,
+              () => true,
+            );
             if (full) break;
           }
         }
@@ -287,7 +295,9 @@ describe('trouble with Redis', () => {
         expect(await store.read(first.id)).toMatchObject({ state: 'live' });
         expect(await store.getActiveSessions('ada')).toHaveLength(3);
         const rule = { grace: 0, rotateAfter: Infinity, rotateFirst: false, touch: false };
-        expect(await store.rotate(first.id, { ...rule, kind: 'cookie', presented: { hash: HASH, n: 0 } })).toMatchObject({
+        expect(
+          await store.rotate(first.id, { ...rule, kind: 'cookie', presented: { hash: HASH, n: 0 } }),
+        ).toMatchObject({
           state: 'kept',
         });
         expect(await store.destroy(first.id)).toBe(true);
@@ -312,7 +322,9 @@ describe('trouble with Redis', () => {
         const rule = { grace: 0, rotateAfter: 0, rotateFirst: true, touch: false };
         await store.rotate(id, { ...rule, kind: 'refresh', presented: { hash: HASH, n: 7 } });
         await fill();
-        expect(await store.rotate(id, { ...rule, kind: 'refresh', presented: { hash: HASH, n: 0 } })).toEqual({ state: 'theft' });
+        expect(await store.rotate(id, { ...rule, kind: 'refresh', presented: { hash: HASH, n: 0 } })).toEqual({
+          state: 'theft',
+        });
         expect(await store.read(id)).toMatchObject({ state: 'ended', reason: 'reuse' });
       });
 
@@ -330,7 +342,9 @@ describe('trouble with Redis', () => {
     it('an error carries neither the command nor what was in it: records do not end up in logs', async () => {
       await redis.admin.config('SET', 'maxmemory', '1');
       const input = { userId: 'ada', email: 'ada@example.com', data: { secret: 'hush' } };
-      const error: unknown = await store.create(input, { credentials: { cookie: HASH } }).catch((refusal: unknown) => refusal);
+      const error: unknown = await store
+        .create(input, { credentials: { cookie: HASH } })
+        .catch((refusal: unknown) => refusal);
       expect(error).toBeInstanceOf(StoreUnavailableError);
       expect((error as StoreUnavailableError).cause).toBeInstanceOf(Error);
       for (const text of [inspect(error, { depth: 10, showHidden: true }), JSON.stringify(error), ...logs.lines]) {
@@ -458,7 +472,10 @@ describe('trouble with Redis', () => {
 
     it('of one of two stores on one client leaves the other its events', async () => {
       const client = new Redis({ port: server.port });
-      const stores = [0, 1].map(() => new RedisSessionStore(client, { keyPrefix: PREFIX })) as [RedisSessionStore, RedisSessionStore];
+      const stores = [0, 1].map(() => new RedisSessionStore(client, { keyPrefix: PREFIX })) as [
+        RedisSessionStore,
+        RedisSessionStore,
+      ];
       const heard: string[] = [];
       stores[0].subscribe(() => heard.push('closed'));
       stores[1].subscribe(() => heard.push('open'));
@@ -484,7 +501,12 @@ describe('trouble with Redis', () => {
       await expect(soon(store.ready())).rejects.toBeInstanceOf(StoreUnavailableError);
       store.subscribe(() => undefined);
       proxy.blackhole(false);
-      await until(() => store.ready().then(() => true, () => false));
+      await until(() =>
+        store.ready().then(
+          () => true,
+          () => false,
+        ),
+      );
       const { id } = await store.create({ userId: 'ada' });
       await until(() => heard.length > 0);
       await pause(20);
@@ -498,11 +520,14 @@ describe('trouble with Redis', () => {
 
   describe('reads from replicas, where an ended session may still be found, are refused', () => {
     const refused: Readonly<Record<string, () => Redis | Cluster>> = {
-      'a Cluster that scales reads to replicas': () => new Cluster([{ port: 1 }], { scaleReads: 'slave', lazyConnect: true }),
+      'a Cluster that scales reads to replicas': () =>
+        new Cluster([{ port: 1 }], { scaleReads: 'slave', lazyConnect: true }),
       'a Cluster that scales reads to all': () => new Cluster([{ port: 1 }], { scaleReads: 'all', lazyConnect: true }),
-      'a Cluster that chooses by a function': () => new Cluster([{ port: 1 }], { scaleReads: (nodes: Redis[]) => nodes[0] as Redis, lazyConnect: true }),
+      'a Cluster that chooses by a function': () =>
+        new Cluster([{ port: 1 }], { scaleReads: (nodes: Redis[]) => nodes[0] as Redis, lazyConnect: true }),
       'a read-only connection': () => new Redis({ port: 1, readOnly: true, lazyConnect: true }),
-      'a replica by Sentinel': () => new Redis({ sentinels: [{ port: 1 }], name: 'x', role: 'slave', lazyConnect: true }),
+      'a replica by Sentinel': () =>
+        new Redis({ sentinels: [{ port: 1 }], name: 'x', role: 'slave', lazyConnect: true }),
     };
     it.each(Object.entries(refused))('%s', (_, connect) => {
       const client = connect();
@@ -512,11 +537,15 @@ describe('trouble with Redis', () => {
     });
 
     it('also where the options say so, and the connection made for them is ended', async () => {
-      await expect(RedisConnection.open({ port: 1, readOnly: true, lazyConnect: true }, { commandTimeout: TIMEOUT })).rejects.toMatchObject({
+      await expect(
+        RedisConnection.open({ port: 1, readOnly: true, lazyConnect: true }, { commandTimeout: TIMEOUT }),
+      ).rejects.toMatchObject({
         code: 'invalid_configuration',
       });
       const cluster = { nodes: [{ port: 1 }], options: { scaleReads: 'slave' as const, lazyConnect: true } };
-      await expect(RedisConnection.open({ cluster }, { commandTimeout: TIMEOUT })).rejects.toMatchObject({ code: 'invalid_configuration' });
+      await expect(RedisConnection.open({ cluster }, { commandTimeout: TIMEOUT })).rejects.toMatchObject({
+        code: 'invalid_configuration',
+      });
     });
 
     it('one that reads from primaries is taken', () => {

@@ -15,7 +15,19 @@ export type CreateBlacklistHarness = (options: { clockTolerance: number }) => Pr
 const MINUTE = 60_000;
 
 /** Anything but a non-empty text: what becomes a key must be checked, as ioredis flattens arrays and reads null as ''. */
-const NO_IDS: readonly unknown[] = ['', null, undefined, 5, [], ['jti'], {}, { toString: () => 'jti' }, true, '\uD800', 'x'.repeat(100_000)];
+const NO_IDS: readonly unknown[] = [
+  '',
+  null,
+  undefined,
+  5,
+  [],
+  ['jti'],
+  {},
+  { toString: () => 'jti' },
+  true,
+  '\uD800',
+  'x'.repeat(100_000),
+];
 
 /** What a `TokenBlacklist` promises, whatever keeps it. */
 export function describeTokenBlacklist(name: string, createHarness: CreateBlacklistHarness): void {
@@ -93,33 +105,56 @@ export function describeTokenBlacklist(name: string, createHarness: CreateBlackl
     it('refuses instants in seconds, which would lie in 1970 and so blacklist nothing, and what is no instant', async () => {
       const { blacklist, now } = await open();
       const seconds = Math.floor((await now()) / 1000) + 900;
-      for (const wrong of [seconds, 1, NaN, Infinity, -Infinity, new Date(NaN), '2030-01-01', null, undefined, {}] as number[]) {
+      for (const wrong of [
+        seconds,
+        1,
+        NaN,
+        Infinity,
+        -Infinity,
+        new Date(NaN),
+        '2030-01-01',
+        null,
+        undefined,
+        {},
+      ] as number[]) {
         await expect(blacklist.add('jti', wrong)).rejects.toMatchObject({ code: 'invalid_argument' });
-        await expect(blacklist.addBulk([{ jti: 'jti', expiresAt: wrong }])).rejects.toMatchObject({ code: 'invalid_argument' });
+        await expect(blacklist.addBulk([{ jti: 'jti', expiresAt: wrong }])).rejects.toMatchObject({
+          code: 'invalid_argument',
+        });
         await expect(blacklist.isRevokedFor('ada', wrong)).rejects.toMatchObject({ code: 'invalid_argument' });
         if (wrong !== undefined) {
-          await expect(blacklist.revokeAllFor('ada', { until: wrong })).rejects.toMatchObject({ code: 'invalid_argument' });
+          await expect(blacklist.revokeAllFor('ada', { until: wrong })).rejects.toMatchObject({
+            code: 'invalid_argument',
+          });
         }
       }
       expect(await blacklist.isBlacklisted('jti')).toBe(false);
     });
 
-    it.each(NO_IDS.map((value) => [value]))('refuses %p as a jti, a subject and an issuer (CVE-2026-35042 and its kin)', async (value) => {
-      const { blacklist, now } = await open();
-      const until = (await now()) + MINUTE;
-      const id = value as string;
-      const refused = { code: 'invalid_argument' };
-      await expect(blacklist.add(id, until)).rejects.toMatchObject(refused);
-      await expect(blacklist.addBulk([{ jti: 'sound', expiresAt: until }, { jti: id, expiresAt: until }])).rejects.toMatchObject(refused);
-      await expect(blacklist.isBlacklisted(id)).rejects.toMatchObject(refused);
-      await expect(blacklist.revokeAllFor(id)).rejects.toMatchObject(refused);
-      await expect(blacklist.isRevokedFor(id, until)).rejects.toMatchObject(refused);
-      if (value !== undefined && value !== null && value !== '') {
-        await expect(blacklist.add('jti', until, { issuer: id })).rejects.toMatchObject(refused);
-        await expect(blacklist.isBlacklisted('jti', { issuer: id })).rejects.toMatchObject(refused);
-      }
-      expect(await blacklist.isBlacklisted('sound')).toBe(false);
-    });
+    it.each(NO_IDS.map((value) => [value]))(
+      'refuses %p as a jti, a subject and an issuer (CVE-2026-35042 and its kin)',
+      async (value) => {
+        const { blacklist, now } = await open();
+        const until = (await now()) + MINUTE;
+        const id = value as string;
+        const refused = { code: 'invalid_argument' };
+        await expect(blacklist.add(id, until)).rejects.toMatchObject(refused);
+        await expect(
+          blacklist.addBulk([
+            { jti: 'sound', expiresAt: until },
+            { jti: id, expiresAt: until },
+          ]),
+        ).rejects.toMatchObject(refused);
+        await expect(blacklist.isBlacklisted(id)).rejects.toMatchObject(refused);
+        await expect(blacklist.revokeAllFor(id)).rejects.toMatchObject(refused);
+        await expect(blacklist.isRevokedFor(id, until)).rejects.toMatchObject(refused);
+        if (value !== undefined && value !== null && value !== '') {
+          await expect(blacklist.add('jti', until, { issuer: id })).rejects.toMatchObject(refused);
+          await expect(blacklist.isBlacklisted('jti', { issuer: id })).rejects.toMatchObject(refused);
+        }
+        expect(await blacklist.isBlacklisted('sound')).toBe(false);
+      },
+    );
 
     it('keeps issuers apart, and pairs of issuer and jti that read alike when put together', async () => {
       const { blacklist, now } = await open();
@@ -165,7 +200,12 @@ export function describeTokenBlacklist(name: string, createHarness: CreateBlackl
       await blacklist.addBulk([]);
       const found = await Promise.all(many.map(({ jti }) => blacklist.isBlacklisted(jti)));
       expect(found).toEqual(Array(200).fill(true));
-      await expect(blacklist.addBulk([{ jti: 'one', expiresAt }, { jti: 'two', expiresAt: 5 }])).rejects.toMatchObject({
+      await expect(
+        blacklist.addBulk([
+          { jti: 'one', expiresAt },
+          { jti: 'two', expiresAt: 5 },
+        ]),
+      ).rejects.toMatchObject({
         code: 'invalid_argument',
       });
       expect(await blacklist.isBlacklisted('one')).toBe(false);

@@ -1,0 +1,26 @@
+import type { EndReason, SessionEventType, SessionHistoryEntry } from 'nestjs-sessions';
+
+/** What clients see of something that happened to their sessions. */
+export interface HistoryView {
+  type: SessionEventType;
+  /** Epoch milliseconds. */
+  at: number;
+  sessionId: string;
+  reason: EndReason | null;
+  deviceName: string | null;
+  ip: string | null;
+  /** Whether it happened to the session of this very request. */
+  current: boolean;
+}
+
+export function historyViewOf(entry: SessionHistoryEntry, currentId: string): HistoryView {
+  return {
+    type: entry.type,
+    at: entry.at,
+    sessionId: entry.sessionId,
+    reason: entry.reason ?? null,
+    deviceName: entry.deviceName ?? null,
+    ip: entry.ip ?? null,
+    current: entry.sessionId === currentId,
+  };
+}
