@@ -80,11 +80,12 @@ export class RequestSession {
    * data. For explicit actions alone (ASVS 5.0, 7.6.2). Guards let it in under `@AllowAnonymous()` and nowhere else, and it
    * never becomes a user's: signing in starts another one.
    *
-   * @throws {SessionError} `csrf_rejected` when another site sent the request.
+   * @throws {SessionError} `csrf_rejected` when another site sent the request; `step_up_required` where `security` asks for it.
    */
   async startAnonymous<T = SessionData>(data?: T): Promise<Session<T>> {
     const request = await this.tools.authenticator.authenticate(this.exchange);
-    if (request.state === 'authenticated' && !request.superseded && !request.suspicion) {
+    if (request.state === 'authenticated' && !request.superseded) {
+      if (request.suspicion) throw request.suspicion;
       return request.live.session as Session<T>;
     }
     return this.tools.signIn.startAnonymous<T>(this.exchange, data);

@@ -8,6 +8,8 @@ import {
 } from '../ports/session-event-stream.js';
 
 const RETRY_AFTER = 30_000;
+/** How long the event at hand may take when it is time to go, ms. */
+const PATIENCE = 5_000;
 
 interface Entry {
   readonly id: string;
@@ -59,14 +61,14 @@ export class MemoryEventStream extends SessionEventStream {
     return async () => {
       consumer.stopped = true;
       group.consumers.delete(consumer);
-      await consumer.running;
+      await withinPatience(consumer.running);
     };
   }
 
   async close(): Promise<void> {
     const consumers = [...this.groups.values()].flatMap((group) => [...group.consumers]);
     for (const consumer of consumers) consumer.stopped = true;
-    await Promise.all(consumers.flatMap(({ running }) => running ?? []));
+    await withinPatience(Promise.all(consumers.flatMap(({ running }) => running ?? [])));
   }
 
   /** Sets whoever of the group has nothing to do to work. */
@@ -99,6 +101,15 @@ export class MemoryEventStream extends SessionEventStream {
       this.hand(group);
     }, after).unref();
   }
+}
+
+async function withinPatience(work: Promise<unknown> | null): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const enough = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, PATIENCE);
+  });
+  await Promise.race([work, enough]);
+  clearTimeout(timer);
 }
 
 function push(entries: Entry[], entry: Entry, most: number): void {

@@ -2,6 +2,7 @@ import { Inject, Injectable, Logger, type OnApplicationShutdown, type OnModuleIn
 import type { ResolvedSessionOptions } from '../options/resolved-options.js';
 import { SESSION_OPTIONS } from '../options/tokens.js';
 import { SessionStore } from '../ports/session-store.js';
+import { SessionEvents } from '../services/session-events.js';
 import { SessionHistoryWriter } from '../services/session-history-writer.js';
 import { SessionToucher } from '../services/session-toucher.js';
 import { SessionAdapters } from './session-adapters.js';
@@ -13,6 +14,7 @@ export class SessionLifecycle implements OnModuleInit, OnApplicationShutdown {
     @Inject(SessionStore) private readonly store: SessionStore,
     @Inject(SessionAdapters) private readonly adapters: SessionAdapters,
     @Inject(SessionToucher) private readonly toucher: SessionToucher,
+    @Inject(SessionEvents) private readonly events: SessionEvents,
     @Inject(SessionHistoryWriter) private readonly history: SessionHistoryWriter,
     @Inject(SESSION_OPTIONS) private readonly options: ResolvedSessionOptions,
   ) {}
@@ -31,6 +33,7 @@ export class SessionLifecycle implements OnModuleInit, OnApplicationShutdown {
   /** Not earlier: between `onModuleDestroy` and this, the last requests are still answered. */
   async onApplicationShutdown(): Promise<void> {
     await this.toucher.settle();
+    this.events.onApplicationShutdown();
     await this.history.settle();
     await this.adapters.close();
   }

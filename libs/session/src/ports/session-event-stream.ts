@@ -16,7 +16,7 @@ export interface ConsumeOptions {
   retryAfter?: number;
 }
 
-/** Stops taking events; resolves once the last one at hand is finished. */
+/** Stops taking events; resolves once the one at hand is finished, which is waited for 5 seconds at most. */
 export type StopConsuming = () => Promise<void>;
 
 /**

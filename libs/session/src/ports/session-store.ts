@@ -235,6 +235,9 @@ export abstract class SessionStore {
     return () => undefined;
   }
 
+  /** Tells listeners at once what this instance did and they have not heard yet: before they stop listening. */
+  flushEvents(): void {}
+
   /** Where events wait for consumers, the same at every call; null where the adapter has no such place or it is off. */
   eventStream(): SessionEventStream | null {
     return null;

@@ -46,10 +46,11 @@ export class OwnAnnouncements {
     this.tell(message);
   }
 
-  stop(): void {
+  /** Tells at once what the channel has not brought yet. */
+  flush(): void {
     if (this.timer) clearTimeout(this.timer);
     this.timer = null;
-    this.pending = [];
+    this.tellAll(this.pending.splice(0));
   }
 
   private watch(): void {
@@ -63,11 +64,15 @@ export class OwnAnnouncements {
     const now = this.now();
     const late = this.pending.filter(({ due }) => due <= now);
     this.pending = this.pending.filter(({ due }) => due > now);
+    this.tellAll(late);
+    this.watch();
+  }
+
+  private tellAll(late: readonly Pending[]): void {
     for (const { message } of late) {
       put(this.told, message);
       this.tell(message);
     }
-    this.watch();
   }
 }
 

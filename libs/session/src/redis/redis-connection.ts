@@ -80,8 +80,17 @@ export class RedisConnection {
    */
   async ready(): Promise<void> {
     if (this.client.status === 'wait') this.client.connect().catch(() => undefined);
+    const giveUpAt = performance.now() + (this.settings.readyTimeout ?? READY_TIMEOUT);
     await this.untilReady();
-    await this.clocks.sample();
+    for (;;) {
+      try {
+        return await this.clocks.sample();
+      } catch (error) {
+        // A machine that is busy booting may miss one bound for a command, and is none the worse for it.
+        if (this.closed || performance.now() >= giveUpAt) throw error;
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+    }
   }
 
   /** The clock of the server that holds the slot; known after the first command at the latest. */

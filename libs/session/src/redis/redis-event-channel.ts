@@ -50,6 +50,11 @@ export class RedisEventChannel {
     this.listeners.emit(event);
   }
 
+  /** Tells at once what this instance announced and the channel has not brought yet. */
+  flush(): void {
+    this.own.flush();
+  }
+
   /** Takes what a script's answer says that it announced. */
   announced(messages: readonly string[]): void {
     if (this.isHeard) this.own.answered(messages.filter((message) => !isToldAlready(message)));
@@ -65,7 +70,7 @@ export class RedisEventChannel {
   }
 
   close(): void {
-    this.own.stop();
+    this.own.flush();
     this.listeners.clear();
     this.gaps.clear();
   }

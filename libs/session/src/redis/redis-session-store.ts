@@ -329,6 +329,10 @@ export class RedisSessionStore extends SessionStore {
     return this.channel.onGap(listener);
   }
 
+  override flushEvents(): void {
+    this.channel.flush();
+  }
+
   override publish(event: SessionEvent): boolean {
     this.channel.emit(event);
     if (isFoundOut(event)) {

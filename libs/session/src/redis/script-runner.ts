@@ -88,6 +88,15 @@ export class ScriptRunner {
   }
 }
 
+/**
+ * What ioredis has for every command but does not type for these two. Not `callBuffer`: where a client gathers commands to
+ * pipelines by itself, that loses the command's name.
+ */
+interface ScriptCommands {
+  evalshaBuffer(digest: string, keyCount: number, ...rest: ScriptArgument[]): Promise<unknown>;
+  evalBuffer(source: string, keyCount: number, ...rest: ScriptArgument[]): Promise<unknown>;
+}
+
 /** Runs a script by its digest, or whole where the server has forgotten it. */
 export async function evaluate(
   client: Redis | Cluster,
@@ -95,10 +104,11 @@ export async function evaluate(
   keys: readonly string[],
   args: readonly ScriptArgument[],
 ): Promise<unknown> {
+  const commands = client as unknown as ScriptCommands;
   try {
-    return await client.callBuffer('evalsha', script.sha1, keys.length, ...keys, ...args);
+    return await commands.evalshaBuffer(script.sha1, keys.length, ...keys, ...args);
   } catch (error) {
     if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error;
-    return client.callBuffer('eval', script.source, keys.length, ...keys, ...args);
+    return commands.evalBuffer(script.source, keys.length, ...keys, ...args);
   }
 }

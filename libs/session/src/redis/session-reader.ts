@@ -62,13 +62,9 @@ export class SessionReader {
 
   private async readAll(keys: UserKeys): Promise<ReadonlyMap<string, Buffer>> {
     try {
-      // Not `hgetall`, which makes an object of what may be bytes; a client that maps replies as RESP3 makes one even so.
-      const reply = await this.connection.ask(
-        async () => this.connection.client.callBuffer('HGETALL', keys.user),
-        isWrongType,
-      );
-      if (Array.isArray(reply)) return fieldsOf(reply as FieldValue[]);
-      return new Map(Object.entries(reply as Record<string, Buffer>));
+      const { client } = this.connection;
+      const fields = await this.connection.ask(async () => client.hgetallBuffer(keys.user), isWrongType);
+      return new Map(Object.entries(fields));
     } catch (error) {
       if (isWrongType(error)) return new Map();
       throw error;

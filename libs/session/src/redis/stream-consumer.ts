@@ -13,6 +13,8 @@ const TICK = 1_000;
 const ROUND = 30;
 /** Consumers that asked for nothing for so long are gone, ms. */
 const GONE_AFTER = 60 * 60_000;
+/** How long the event at hand may take when it is time to go, ms. It is delivered again where it takes longer. */
+const PATIENCE = 5_000;
 
 export interface StreamConsumerSettings {
   readonly group: string;
@@ -53,10 +55,9 @@ export class StreamConsumer {
   }
 
   async stop(): Promise<void> {
-    if (this.stopped) return this.running;
     this.stopped = true;
     this.rouse();
-    await this.running;
+    await withinPatience(this.running);
     await Promise.all([...this.used].map((key) => this.forget(key, this.name).catch(() => undefined)));
   }
 
@@ -189,6 +190,15 @@ function entriesOf(reply: unknown): readonly Entry[] {
   }
   const streams = reply instanceof Map ? [...reply.values()] : Object.values(reply);
   return (streams[0] ?? []) as readonly Entry[];
+}
+
+async function withinPatience(work: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const enough = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, PATIENCE);
+  });
+  await Promise.race([work, enough]);
+  clearTimeout(timer);
 }
 
 function says(...texts: readonly string[]): (error: unknown) => boolean {

@@ -89,7 +89,9 @@ export class SessionEvents implements OnModuleDestroy, OnApplicationShutdown {
     await Promise.all([...this.consuming].map((stop) => stop()));
   }
 
+  /** What this instance did is told to its end. Safe to repeat. */
   onApplicationShutdown(): void {
+    this.store.flushEvents?.();
     this.unsubscribe();
     this.listeners.clear();
   }

@@ -143,14 +143,11 @@ describe('the stream on Redis', () => {
   it('hands over what was delivered to a process that died', async () => {
     const dead = own().open({ eventStream: STREAM });
     await dead.ready();
-    let reached = false;
-    await dead.eventStream()?.consume('audit', () => {
-      reached = true;
-      return new Promise(() => undefined);
-    });
+    let release: (() => void) | undefined;
+    await dead.eventStream()?.consume('audit', () => new Promise<void>((resolve) => (release = resolve)));
     await dead.create({ userId: 'ada' });
-    await until(() => reached);
-    // It never finishes, and asks for nothing more: as good as dead.
+    await until(() => release !== undefined);
+    // It does not finish, and asks for nothing more: as good as dead.
     const heir = own().open({ eventStream: STREAM });
     const taken = new Taken();
     await heir.eventStream()?.consume('audit', taken.take, { retryAfter: RETRY });
@@ -158,6 +155,7 @@ describe('the stream on Redis', () => {
     expect(taken.events[0]).toMatchObject({ type: 'created', userId: 'ada', remote: true });
     const [pending] = (await own().admin.xpending(KEY, 'audit')) as [number];
     expect(Number(pending)).toBe(0);
+    release?.();
   });
 
   it('is written in the script that ends the session, also where nobody listens and memory is short', async () => {

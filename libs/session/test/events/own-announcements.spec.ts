@@ -11,7 +11,7 @@ describe('OwnAnnouncements', () => {
     own = new OwnAnnouncements((message) => told.push(message));
   });
   afterEach(() => {
-    own.stop();
+    own.flush();
     jest.useRealTimers();
   });
 
@@ -71,9 +71,11 @@ describe('OwnAnnouncements', () => {
     expect(jest.getTimerCount()).toBe(0);
   });
 
-  it('leaves no timer when stopped', () => {
-    own.answered(['a']);
-    own.stop();
+  it('tells at once at the end, and leaves no timer', () => {
+    own.answered(['a', 'b']);
+    own.flush();
+    own.heard('b');
+    expect(told).toEqual(['a', 'b']);
     expect(jest.getTimerCount()).toBe(0);
   });
 });

@@ -23,7 +23,7 @@ describe('events over Redis', () => {
     const log = await redis.listen(here);
     const session = await here.create({ userId: 'ada' });
     expect(await log.types(session.id)).toEqual(['created']);
-    await redis.admin.client('KILL', 'TYPE', 'pubsub');
+    await redis.admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
     // Published while nobody is subscribed.
     await here.destroy(session.id, { reason: 'admin' });
     expect(Number(await redis.admin.call('PUBSUB', 'NUMSUB', redis.keys.events).then((reply) => (reply as unknown[])[1]))).toBe(0);
@@ -36,13 +36,13 @@ describe('events over Redis', () => {
     const stop = here.onGap(() => (gaps += 1));
     await redis.listen(here);
     expect(gaps).toBe(0);
-    await redis.admin.client('KILL', 'TYPE', 'pubsub');
+    await redis.admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
     await until(() => gaps === 1);
     const log = await redis.listen(here);
     const { id } = await there.create({ userId: 'ada' });
     expect(await log.types(id)).toEqual(['created']);
     stop();
-    await redis.admin.client('KILL', 'TYPE', 'pubsub');
+    await redis.admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
     await pause(200);
     expect(gaps).toBe(1);
   });

@@ -62,7 +62,7 @@ describe('SessionEvents', () => {
       'a subscriber that throws': (all) => all.all$.subscribe(boom),
       'an async subscriber that rejects': (all) => all.all$.subscribe(async () => boom()),
       'an observer object that throws': (all) => all.all$.subscribe({ next: boom }),
-      'a subscriber behind operators': (all) => all.of('created').pipe(map(({ id }: never) => id), filter(() => true)).subscribe(boom),
+      'a subscriber behind operators': (all) => all.of('created').pipe(map(({ at }) => at), filter(() => true)).subscribe(boom),
       'an operator that throws, with nobody to take the error': (all) => all.of('created').pipe(map(boom)).subscribe(),
       'an error handler that throws': (all) => all.of('created').pipe(map(boom)).subscribe({ error: boom }),
     };

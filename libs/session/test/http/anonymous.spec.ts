@@ -2,7 +2,7 @@ import { isAnonymousSession, SessionService, type SessionModuleOptions } from '.
 import { AccountController } from './support/account.controller.js';
 import { closeApps, PLATFORMS, startApp, type TestApp } from './support/app.js';
 import type { Browser } from './support/browser.js';
-import { CHROME } from './support/clients.js';
+import { CHROME, FIREFOX } from './support/clients.js';
 import { SecurityController } from './support/security.controller.js';
 
 afterEach(closeApps);
@@ -111,6 +111,14 @@ describe.each(PLATFORMS)('anonymous sessions on %s', (platform) => {
     const reply = await visitor.post('/visit', {}, { 'sec-fetch-site': 'cross-site' });
     expect([reply.status, reply.setCookies]).toEqual([403, []]);
     expect(await app.store.count()).toBe(0);
+  });
+
+  it('do not push out a session that waits for a step-up', async () => {
+    await start({ security: { useFingerprint: 'step-up' } });
+    await visitor.post('/login', { userId: 'ann' }, { 'user-agent': CHROME });
+    const reply = await visitor.post('/visit', {}, { 'user-agent': FIREFOX });
+    expect([reply.status, reply.body.code, reply.setCookies]).toEqual([403, 'step_up_required', []]);
+    expect((await visitor.get('/me', { 'user-agent': CHROME })).status).toBe(200);
   });
 
   it('nobody signs in under the name of one', async () => {

@@ -176,11 +176,11 @@ describe('what is sent again, and what comes late', () => {
   }
 
   /** Hands the script that the client is about to send to the test, which may hold it back for ever. */
-  function onScript(act: (args: unknown[]) => 'send' | 'hold'): void {
-    const send = client.callBuffer.bind(client) as (...args: unknown[]) => Promise<unknown>;
-    client.callBuffer = (...args: unknown[]) => {
-      return act(args) === 'send' ? send(...args) : new Promise(() => undefined);
-    };
+  function onScript(act: (script: unknown[]) => 'send' | 'hold'): void {
+    const commands = client as unknown as { evalshaBuffer(...args: unknown[]): Promise<unknown> };
+    const send = commands.evalshaBuffer.bind(client);
+    commands.evalshaBuffer = (...args) =>
+      act(['evalsha', ...args]) === 'send' ? send(...args) : new Promise(() => undefined);
   }
 
   /** The script that the operation sends, which is not sent. */
