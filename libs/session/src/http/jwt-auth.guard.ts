@@ -55,7 +55,7 @@ export class JwtAuthGuard extends AuthGuard() {
   ): TUser {
     const exchange = findExchange(context);
     if (error instanceof SessionError) throw refusal(error, exchange);
-    if (error) throw error;
+    if (error) throw error instanceof Error ? error : new Error('The passport strategy failed.', { cause: error });
     if (user) return user as TUser;
     if (info instanceof SessionError) throw refusal(info, exchange);
     const isMissing = info instanceof Error && info.message === NO_TOKEN;
