@@ -1,10 +1,10 @@
 import { aliasDigest } from '../model/alias.js';
 import { isSessionId } from '../model/ids.js';
-import type { SessionMetadata } from '../model/session.js';
 import type { ForeignSession, ResolvedAliasedSessionOptions } from '../options/aliased-session-options.js';
 import type { LegacySessions } from '../ports/legacy-sessions.js';
 import type { SessionAliases } from '../ports/session-aliases.js';
 import type { SessionStore } from '../ports/session-store.js';
+import { clientOf } from './client-of-request.js';
 import { changeBetween, ContentCodec, isEmpty, type AliasedContent } from './session-content.js';
 import { SessionReader, type DamageListener, type FoundSession, type ListedSession } from './session-reader.js';
 import { lifetimeOf } from './session-rules.js';
@@ -62,6 +62,7 @@ export class AliasedSessions {
   /**
    * Keeps a session, or ends it where its lifetime is over. Does nothing where it was ended meanwhile.
    *
+   * @param request The framework's, for what it tells of its client.
    * @returns what a later save is to be judged by, or null where there is no session any more.
    * @throws {SessionTooLargeError}
    * @throws {SessionLimitError} at the limit under `reject`, for a session whose user has just become known.
@@ -70,7 +71,7 @@ export class AliasedSessions {
     foreignId: string,
     session: ForeignSession,
     origin: Origin | null,
-    metadata?: SessionMetadata,
+    request?: unknown,
   ): Promise<Origin | null> {
     const digest = aliasDigest(foreignId);
     const lifetime = lifetimeOf(session, this.options);
@@ -81,6 +82,7 @@ export class AliasedSessions {
     const mine = await this.codec.of(session);
     // What was known of another id tells nothing of this one: a session that is regenerated may bring it along.
     const known = origin?.digest === digest ? origin : null;
+    const metadata = clientOf(request, this.options.ipPrivacy);
     return this.writer.write({ foreignId, digest, session, mine, lifetime, origin: known, metadata });
   }
 
@@ -89,7 +91,7 @@ export class AliasedSessions {
     foreignId: string,
     session: ForeignSession,
     origin: Origin | null,
-    metadata?: SessionMetadata,
+    request?: unknown,
   ): Promise<Origin | null> {
     const { disableTouch, disableTTL, touchInterval } = this.options;
     if (disableTouch || disableTTL) return origin;
@@ -99,10 +101,10 @@ export class AliasedSessions {
       await this.end(foreignId);
       return null;
     }
-    if (!origin) return this.touchUnread(foreignId, digest, session, metadata);
+    if (!origin) return this.touchUnread(foreignId, digest, session, request);
     const isElsewhere = origin.digest !== digest || origin.sessionId === null;
     if (isElsewhere || (await this.hasNewSettings(session, origin.content))) {
-      return this.save(foreignId, session, origin, metadata);
+      return this.save(foreignId, session, origin, request);
     }
     const isUnchanged = Math.abs(lifetime - origin.idleTimeout) <= 1_000;
     const interval = Math.max(origin.isRecorded ? JUST_RECORDED : 0, Math.min(touchInterval, lifetime / 10));
@@ -156,12 +158,12 @@ export class AliasedSessions {
     foreignId: string,
     digest: string,
     session: ForeignSession,
-    metadata?: SessionMetadata,
+    request?: unknown,
   ): Promise<Origin | null> {
     const alias = await this.aliases.find(digest);
     if (alias.state === 'absent') {
       const left = await this.reader.findLegacy(foreignId, digest);
-      return left && this.save(foreignId, session, left.origin, metadata);
+      return left && this.save(foreignId, session, left.origin, request);
     }
     const lifetime = lifetimeOf(session, this.options);
     if (alias.state === 'session') await this.record(digest, alias.sessionId, { lifetime, idleTimeout: lifetime });

@@ -5,7 +5,6 @@ import { resolveAliasedSessionOptions, type ForeignSession } from '../options/al
 import type { SessionStore } from '../ports/session-store.js';
 import { AliasedSessions } from '../aliased/aliased-sessions.js';
 import { answer, type Callback } from '../aliased/answer.js';
-import { clientOf } from '../aliased/client-of-request.js';
 import { SessionOrigins } from '../aliased/session-origins.js';
 import { adaptersOf, type AliasedStoreOptions } from '../aliased/adapters.js';
 
@@ -165,18 +164,13 @@ export class SessionExpressStore extends session.Store {
 
   private async save(sid: string, session: SessionData): Promise<void> {
     assertSession(session);
-    const saved = await this.kept.save(sid, contentOf(session), this.origins.of(session), clientOf(requestOf(session)));
+    const saved = await this.kept.save(sid, contentOf(session), this.origins.of(session), requestOf(session));
     this.origins.set(session, saved);
   }
 
   private async recordAccess(sid: string, session: SessionData): Promise<void> {
     assertSession(session);
-    const touched = await this.kept.touch(
-      sid,
-      contentOf(session),
-      this.origins.of(session),
-      clientOf(requestOf(session)),
-    );
+    const touched = await this.kept.touch(sid, contentOf(session), this.origins.of(session), requestOf(session));
     this.origins.set(session, touched);
   }
 

@@ -3,7 +3,6 @@ import { fastifyOwner } from '../aliased/session-rules.js';
 import { adaptersOf, type AliasedStoreOptions } from '../aliased/adapters.js';
 import { AliasedSessions } from '../aliased/aliased-sessions.js';
 import { answer, type Callback } from '../aliased/answer.js';
-import { clientOf } from '../aliased/client-of-request.js';
 import { InvalidArgumentError } from '../model/errors.js';
 import { resolveAliasedSessionOptions, type ForeignSession } from '../options/aliased-session-options.js';
 import type { SessionStore } from '../ports/session-store.js';
@@ -86,7 +85,7 @@ export class SessionFastifyStore extends EventEmitter {
     if (typeof session !== 'object' || session === null) throw new InvalidArgumentError('session', 'must be an object');
     const replaced = replacedBy(session, sessionId);
     const { [ORIGIN]: _tag, ...content } = session as ForeignSession;
-    const origin = await this.kept.save(sessionId, content, OriginTag.originOf(session), clientOf(requestOf(session)));
+    const origin = await this.kept.save(sessionId, content, OriginTag.originOf(session), requestOf(session));
     if (origin) Object.assign(session, { [ORIGIN]: new OriginTag(origin) });
     if (replaced !== null) await this.kept.end(replaced);
   }

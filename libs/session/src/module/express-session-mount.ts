@@ -60,7 +60,7 @@ export class ExpressSessionMount implements OnModuleInit {
         { cause: error },
       );
     });
-    return expressSessionHandlers(options, this.store, limit);
+    return expressSessionHandlers(options, this.store, { limit, ipPrivacy: this.options.security.ipPrivacy });
   }
 }
 

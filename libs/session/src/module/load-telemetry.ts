@@ -30,7 +30,8 @@ async function findProviders(): Promise<Providers | null> {
     const tracerProvider = trace.getTracerProvider();
     const meters = meterProvider.getMeter(TELEMETRY_SCOPE) !== createNoopMeter();
     const traces =
-      !(tracerProvider instanceof ProxyTracerProvider) || tracerProvider.getDelegateTracer(TELEMETRY_SCOPE) !== undefined;
+      !(tracerProvider instanceof ProxyTracerProvider) ||
+      tracerProvider.getDelegateTracer(TELEMETRY_SCOPE) !== undefined;
     return {
       meterProvider: meters ? meterProvider : undefined,
       tracerProvider: traces ? tracerProvider : undefined,

@@ -1,3 +1,4 @@
+import { IP_PRIVACY, type IpPrivacy } from '../model/ip.js';
 import type { SessionLimit } from '../model/limit.js';
 import type { NewSession } from '../model/session.js';
 import { LONGEST_DURATION, notADuration, parseDuration, type Duration } from './duration.js';
@@ -60,6 +61,8 @@ export interface AliasedSessionOptions {
   absoluteTimeout?: Duration;
   /** How long an ended id is remembered, so that no late request brings it back. Default 5 minutes. */
   endedFor?: Duration;
+  /** How much of a client's address is shown in lists. Default `full`. */
+  ipPrivacy?: IpPrivacy;
   /** Most sessions of a user, or how to find it for the one who signs in. Default: the store's. */
   limit?: SessionLimit | ((user: NewSession) => SessionLimit | Promise<SessionLimit>);
 }
@@ -76,6 +79,7 @@ export interface ResolvedAliasedSessionOptions {
   readonly touchInterval: number;
   readonly absoluteTimeout: number;
   readonly endedFor: number;
+  readonly ipPrivacy: IpPrivacy;
   readonly limit: AliasedSessionOptions['limit'];
 }
 
@@ -91,6 +95,7 @@ const NAMES: readonly string[] = [
   'touchInterval',
   'absoluteTimeout',
   'endedFor',
+  'ipPrivacy',
   'limit',
 ] satisfies (keyof AliasedSessionOptions)[];
 
@@ -101,7 +106,7 @@ export function resolveAliasedSessionOptions(options: AliasedSessionOptions, of 
     const nearest = nearestName(unknown, NAMES);
     refuse(of + unknown, nearest ? `there is no such option; did you mean "${nearest}"?` : 'there is no such option');
   }
-  const { prefix = 'sess:', ttl = 86_400, serializer, scanCount = 100, userOf, limit } = options;
+  const { prefix = 'sess:', ttl = 86_400, serializer, scanCount = 100, userOf, limit, ipPrivacy = 'full' } = options;
   if (prefix !== false && typeof prefix !== 'string') refuse(`${of}prefix`, 'must be text, or false');
   if (typeof ttl !== 'function' && !(Number.isFinite(ttl) && ttl > 0)) {
     refuse(`${of}ttl`, 'must be a number of seconds above 0, or a function that returns one');
@@ -115,6 +120,7 @@ export function resolveAliasedSessionOptions(options: AliasedSessionOptions, of 
   if (!Number.isSafeInteger(scanCount) || scanCount < 1) refuse(`${of}scanCount`, 'must be a whole number above 0');
   if (userOf !== undefined && typeof userOf !== 'function') refuse(`${of}userOf`, 'must be a function');
   if (typeof limit === 'object') assertLimit(limit);
+  if (!IP_PRIVACY.includes(ipPrivacy)) refuse(`${of}ipPrivacy`, `must be one of ${IP_PRIVACY.join(', ')}`);
   for (const name of ['disableTouch', 'disableTTL', 'mergeConcurrentWrites'] as const) {
     if (options[name] !== undefined && typeof options[name] !== 'boolean') refuse(of + name, 'must be true or false');
   }
@@ -130,6 +136,7 @@ export function resolveAliasedSessionOptions(options: AliasedSessionOptions, of 
     touchInterval: duration(`${of}touchInterval`, options.touchInterval, 0),
     absoluteTimeout: duration(`${of}absoluteTimeout`, options.absoluteTimeout, LONGEST_DURATION),
     endedFor: duration(`${of}endedFor`, options.endedFor, 5 * 60_000),
+    ipPrivacy,
     limit,
   });
 }

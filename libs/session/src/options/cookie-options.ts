@@ -75,7 +75,8 @@ export function resolveRefreshCookie(
 export function resolveDeviceCookie(session: ResolvedCookieOptions): ResolvedCookieOptions {
   const { secure, domain, path } = session;
   const name = !secure ? 'device' : domain === undefined && path === '/' ? '__Host-device' : '__Secure-device';
-  if (name === session.name) refuse('cookie.name', `${name} is the name of the cookie for device.cookie; choose another`);
+  if (name === session.name)
+    refuse('cookie.name', `${name} is the name of the cookie for device.cookie; choose another`);
   return resolveCookieOptions({ ...session, httpOnly: true, name, sameSite: 'lax' });
 }
 

@@ -86,7 +86,9 @@ const wholeNumber = (least: number, most: number, fallback: number) => {
 };
 
 const has = <T>(method: string, error: string) =>
-  z.custom<T>((value) => typeof (value as Record<string, unknown> | null | undefined)?.[method] === 'function', { error });
+  z.custom<T>((value) => typeof (value as Record<string, unknown> | null | undefined)?.[method] === 'function', {
+    error,
+  });
 
 export const eventsSchema = z.strictObject({
   log: z
@@ -99,7 +101,10 @@ export const eventsSchema = z.strictObject({
     .union(
       [
         z.boolean(),
-        z.strictObject({ maxLength: wholeNumber(1, 10_000_000, STREAM.maxLength), retention: durationOr(STREAM.retention) }),
+        z.strictObject({
+          maxLength: wholeNumber(1, 10_000_000, STREAM.maxLength),
+          retention: durationOr(STREAM.retention),
+        }),
       ],
       { error: 'must be true, false or { maxLength, retention }' },
     )
@@ -111,7 +116,10 @@ export const historySchema = z
   .union(
     [
       z.boolean(),
-      z.strictObject({ maxEntries: wholeNumber(1, 10_000, HISTORY.maxEntries), retention: durationOr(HISTORY.retention) }),
+      z.strictObject({
+        maxEntries: wholeNumber(1, 10_000, HISTORY.maxEntries),
+        retention: durationOr(HISTORY.retention),
+      }),
     ],
     { error: 'must be true, false or { maxEntries, retention }' },
   )
@@ -124,7 +132,10 @@ export const telemetrySchema = z
       z.boolean(),
       z.strictObject({
         meterProvider: has<TelemetryMeterProvider>('getMeter', 'must be a MeterProvider of OpenTelemetry').optional(),
-        tracerProvider: has<TelemetryTracerProvider>('getTracer', 'must be a TracerProvider of OpenTelemetry').optional(),
+        tracerProvider: has<TelemetryTracerProvider>(
+          'getTracer',
+          'must be a TracerProvider of OpenTelemetry',
+        ).optional(),
       }),
     ],
     { error: 'must be true, false or { meterProvider, tracerProvider }' },

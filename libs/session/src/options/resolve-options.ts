@@ -61,7 +61,12 @@ export function resolveSessionOptions(options: SessionModuleOptions = {}): Resol
     }),
   });
   // Ioredis options, providers of telemetry and how express-session is to keep sessions are the user's objects.
-  return Object.freeze({ ...resolved, redis: parsed.redis, expressSession: resolveExpressSession(parsed.expressSession), telemetry: parsed.telemetry && Object.freeze({ ...parsed.telemetry }) });
+  return Object.freeze({
+    ...resolved,
+    redis: parsed.redis,
+    expressSession: resolveExpressSession(parsed.expressSession),
+    telemetry: parsed.telemetry && Object.freeze({ ...parsed.telemetry }),
+  });
 }
 
 function resolveLifetime(options: ParsedOptions['session']): ResolvedLifetimeOptions {

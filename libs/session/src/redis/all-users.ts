@@ -3,6 +3,7 @@ import { InvalidArgumentError } from '../model/errors.js';
 import { isSessionId, sidOf, userKeyOfSession } from '../model/ids.js';
 import type { DestroyEverybodyOptions, SweepOptions } from '../ports/session-store.js';
 import { BUCKETS, slotOf, type RedisKeys } from './keys.js';
+import { STEP_ALLOWANCE } from './redis-clock.js';
 import type { RedisConnection } from './redis-connection.js';
 import type { RedisScripts } from './redis-scripts.js';
 import { ForeignKeyError, isWrongType } from './redis-trouble.js';
@@ -54,7 +55,7 @@ export class AllUsers {
     const ids = await this.ask(bucket, async (key) => this.connection.client.zrange(key, '0', '-1'));
     if (ids.length === 0) return 0;
     const clock = await this.connection.clockFor(slotOf(bucket));
-    const createdBefore = options.createdBefore ?? Math.ceil(clock.upperBound() + this.timeShift() - spent);
+    const createdBefore = options.createdBefore ?? Math.ceil(clock.upperBound() + STEP_ALLOWANCE + this.timeShift() - spent);
     return sum([...byUser(ids).keys()], async (userKey) =>
       unlessForeign(
         this.scripts.endSessions(this.keys.ofUserKey(userKey), { reason: options.reason ?? 'admin', createdBefore }),

@@ -8,6 +8,12 @@ const DRIFT = 1 / 1000;
 /** Steps back of more than this are the server's clock being set, and no inexactness of two measurements, ms. */
 const LEAP = 1000;
 
+/**
+ * By how much a server's clock may be set forward between two measurements without a session being overlooked that was
+ * there when its end was asked for, ms. A sign-in that follows by less may be ended with the others.
+ */
+export const STEP_ALLOWANCE = 50;
+
 interface Sample {
   /** The server's time less this process's monotonic time. */
   readonly offset: number;

@@ -4,6 +4,8 @@ import { RedisClock } from './redis-clock.js';
 
 /** How often each server is asked for its time, ms. */
 const INTERVAL = 10_000;
+/** For how long another server's time stands in for one that could not be found out, ms. */
+const STAND_IN = 1_000;
 
 /** The name of the only server of a client that is no Cluster. */
 const THE_SERVER = '';
@@ -14,6 +16,7 @@ export class RedisClocks {
   private sampling: Promise<void> | null = null;
   private timer: NodeJS.Timeout | null = null;
   private stopped = false;
+  private sampledAt = -Infinity;
   private latest = 0;
 
   constructor(
@@ -28,7 +31,9 @@ export class RedisClocks {
   async of(slot: number): Promise<RedisClock> {
     const known = this.known(slot);
     if (known) return known;
-    await this.sample();
+    // While a Cluster changes hands its client may name servers that it does not have: not each command must ask anew.
+    const asked = performance.now() - this.sampledAt < STAND_IN;
+    if (!asked || this.set.length === 0) await this.sample();
     const clock = this.known(slot) ?? this.set[0];
     if (!clock) throw new StoreUnavailableError();
     return clock;
@@ -58,6 +63,7 @@ export class RedisClocks {
     if (!this.stopped) this.timer ??= setInterval(() => this.sampleAgain(), INTERVAL).unref();
     this.sampling ??= this.sampleAll().finally(() => {
       this.sampling = null;
+      this.sampledAt = performance.now();
     });
     return this.sampling;
   }

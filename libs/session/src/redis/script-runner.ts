@@ -2,6 +2,7 @@ import type { Cluster, Redis } from 'ioredis';
 import { StoreUnavailableError } from '../model/errors.js';
 import type { UserKeys } from './keys.js';
 import type { scripts } from './lua/scripts.generated.js';
+import { STEP_ALLOWANCE } from './redis-clock.js';
 import type { RedisConnection } from './redis-connection.js';
 
 export type ScriptName = keyof typeof scripts;
@@ -73,7 +74,7 @@ export class ScriptRunner {
     const { channel, origin, tombstoneTtl, timeShift, stream, onAnnounced } = this.settings;
     const clock = await this.connection.clockFor(keys.slot);
     const shift = timeShift();
-    const sentAt = clock.upperBound() + shift;
+    const sentAt = clock.upperBound() + STEP_ALLOWANCE + shift;
     // Not a moment later than the caller gives up: from then on nothing may change any more.
     const notAfter = clock.lowerBound() + shift + this.connection.settings.commandTimeout;
     const own = args.map((argument) => (argument === SENT_AT ? sentAt : argument));

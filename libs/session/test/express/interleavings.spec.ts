@@ -9,7 +9,11 @@ type Deed = 'write' | 'sign-in' | 'sign-out' | 'touch' | 'destroy' | 'end-all';
 const USERS = ['ann', 'bob'];
 
 /** Lets others run in between: each call waits for some turns of the event loop before and after, as the random numbers say. */
-function slowed<T extends object>(target: T, turns: () => number, inner: (value: unknown) => unknown = (value) => value): T {
+function slowed<T extends object>(
+  target: T,
+  turns: () => number,
+  inner: (value: unknown) => unknown = (value) => value,
+): T {
   const wait = async (): Promise<void> => {
     for (let left = turns(); left > 0; left -= 1) await new Promise((resolve) => setImmediate(resolve));
   };
@@ -34,7 +38,17 @@ function session(data: Record<string, unknown>): SessionData {
 }
 
 describe('requests of one browser, in every order that chance finds', () => {
-  const deed = fc.constantFrom<Deed>('write', 'write', 'write', 'sign-in', 'sign-in', 'sign-out', 'touch', 'destroy', 'end-all');
+  const deed = fc.constantFrom<Deed>(
+    'write',
+    'write',
+    'write',
+    'sign-in',
+    'sign-in',
+    'sign-out',
+    'touch',
+    'destroy',
+    'end-all',
+  );
 
   async function run(deeds: readonly { deed: Deed; user: string; delay: number }[], turns: () => number) {
     const memory = new MemorySessionStore();
@@ -74,7 +88,10 @@ describe('requests of one browser, in every order that chance finds', () => {
     return { memory, calm, written, ended };
   }
 
-  const histories = fc.array(fc.record({ deed, user: fc.constantFrom(...USERS), delay: fc.nat(12) }), { minLength: 2, maxLength: 7 });
+  const histories = fc.array(fc.record({ deed, user: fc.constantFrom(...USERS), delay: fc.nat(12) }), {
+    minLength: 2,
+    maxLength: 7,
+  });
 
   it('leave no session without an alias, none of an ended id, and none in the wrong list', async () => {
     await fc.assert(

@@ -91,6 +91,13 @@ describe('SessionModule with the option expressSession', () => {
     expect(await store.count()).toBe(0);
   });
 
+  it('shows as much of an address as the module says', async () => {
+    const { app, browser: open } = await start({ security: { ipPrivacy: 'none' } });
+    await open().post('/set', { userId: 'ann' });
+    const [listed] = await app.get(SessionService).list('ann');
+    expect(listed?.metadata).not.toHaveProperty('ip');
+  });
+
   it('counts toward the limit of the module, also where that is a function', async () => {
     const { app, browser: open } = await start({ session: { maxSessionsPerUser: async () => 2 } });
     for (let n = 0; n < 4; n += 1) await open().post('/set', { userId: 'ann' });

@@ -54,12 +54,19 @@ describe.each(BACKENDS)('the users of express sessions, on %s', (backend) => {
   it('stand in the same lists as all others, with their data and their client', async () => {
     const browser = (await openSite({ store, routes })).browser();
     await browser.post('/set', { theme: 'dark' });
-    await browser.request('/login/ann', { method: 'POST', headers: { 'user-agent': 'Firefox\u0085/1' } });
+    await browser.request('/login/ann', {
+      method: 'POST',
+      headers: { 'user-agent': 'Mozilla/5.0 (X11; Linux x86_64; rv:120.0)\u0085Gecko/20100101 Firefox/120.0' },
+    });
     const [listed] = await harness.store.getActiveSessions('ann');
     expect(listed).toMatchObject({
       userId: 'ann',
       data: { theme: 'dark', userId: 'ann' },
-      metadata: { ip: '127.0.0.1', userAgent: 'Firefox /1' },
+      metadata: {
+        ip: '127.0.0.1',
+        userAgent: 'Mozilla/5.0 (X11; Linux x86_64; rv:120.0) Gecko/20100101 Firefox/120.0',
+        device: 'Firefox on Linux',
+      },
     });
     expect(await store.ids()).toEqual([listed?.id]);
   });
@@ -316,6 +323,7 @@ describe('the options of a SessionExpressStore', () => {
     [{ store: memory, userOf: 'userId' }, 'userOf: must be a function'],
     [{ store: memory, mergeConcurrentWrites: 'yes' }, 'mergeConcurrentWrites: must be true or false'],
     [{ store: memory, prefix: 5 }, 'prefix: must be text, or false'],
+    [{ store: memory, ipPrivacy: 'some' }, 'ipPrivacy: must be one of full, truncated, none'],
     [{ store: memory, limit: { max: 0, onLimit: 'reject' } }, 'maxSessionsPerUser'],
   ])('%# are refused with the mend', (options, message) => {
     expect(() => make(options)).toThrow(message);

@@ -228,7 +228,7 @@ describe.each(BACKENDS)('@fastify/session, on %s', (backend) => {
       await browser.request('/set', { method: 'POST', body: { userId: 'ann' }, headers: { 'user-agent': 'Firefox' } });
     }
     expect(await harness.store.getActiveSessions('ann')).toEqual([
-      expect.objectContaining({ metadata: { ip: '127.0.0.1', userAgent: 'Firefox' } }),
+      expect.objectContaining({ metadata: { ip: '127.0.0.1', userAgent: 'Firefox', device: 'Firefox' } }),
       expect.anything(),
     ]);
     expect((await browsers[0]?.get('/'))?.body).toEqual({});

@@ -177,7 +177,9 @@ describe('whose data is whose', () => {
 
   it('a Cluster client with a key prefix of its own works as well', async () => {
     const cluster = await startRedisCluster();
-    const clients = [0, 1].map(() => new Cluster(cluster.nodes, { keyPrefix: 'theirs:' })) as [Cluster, Cluster];
+    const clients = [0, 1].map(
+      (index) => new Cluster(cluster.nodes, { keyPrefix: 'theirs:', enableAutoPipelining: index === 1 }),
+    ) as [Cluster, Cluster];
     try {
       const [one, other] = clients.map((client) => new RedisSessionStore(client, { commandTimeout: 5_000 })) as [
         RedisSessionStore,

@@ -46,7 +46,7 @@ export async function redisHarness(
       ...options,
       keyPrefix,
       timeShift: () => shift,
-      commandTimeout: 5_000,
+      commandTimeout: 15_000,
     });
     clients.push(client);
     stores.push(store);

@@ -96,7 +96,16 @@ local function evictDownTo(candidates, max)
   if policy == 'reject' then
     return false
   end
-  table.sort(staying, sooner)
+  if surplus == 1 then
+    -- By far the usual case, and not worth sorting a thousand for.
+    for index = 2, #staying do
+      if sooner(staying[index], staying[1]) then
+        staying[1], staying[index] = staying[index], staying[1]
+      end
+    end
+  else
+    table.sort(staying, sooner)
+  end
   for index = 1, surplus do
     evicted[staying[index]] = true
     willEnd(staying[index], 'evicted')
@@ -129,8 +138,8 @@ local isNew = counts and isNewDevice()
 if counts and ((mostOfType and not evictDownTo(liveOfType, mostOfType)) or not evictDownTo(live, most)) then
   announce('limit-reached', userKey .. sid, nil, userId)
   local reply = { 'limit', now }
-  for _, value in ipairs(redis.call('HGETALL', user)) do
-    reply[#reply + 1] = value
+  for index, value in ipairs(redis.call('HGETALL', user)) do
+    reply[2 + index] = value
   end
   return announced(reply)
 end

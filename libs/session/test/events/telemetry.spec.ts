@@ -1,0 +1,225 @@
+import { Test } from '@nestjs/testing';
+import { metrics, trace } from '@opentelemetry/api';
+import {
+  AggregationTemporality,
+  InMemoryMetricExporter,
+  MeterProvider,
+  PeriodicExportingMetricReader,
+  type MetricData,
+} from '@opentelemetry/sdk-metrics';
+import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base';
+import { jest } from '@jest/globals';
+import { SessionModule, SessionService, SessionStore, type SessionModuleOptions } from '../../src/index.js';
+import { MemorySessionStore } from '../../src/memory/memory-session-store.js';
+import { resolveSessionOptions } from '../../src/options/resolve-options.js';
+import { observedStore } from '../../src/services/observed-store.js';
+import { AccountController } from '../http/support/account.controller.js';
+import { closeApps, PLATFORMS, startApp } from '../http/support/app.js';
+import { CountingStore } from '../http/support/counting-store.js';
+
+/** Metrics in this process, read on demand. */
+class Metered {
+  private readonly exporter = new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE);
+  private readonly reader = new PeriodicExportingMetricReader({ exporter: this.exporter, exportIntervalMillis: 3_600_000 });
+  readonly meterProvider = new MeterProvider({ readers: [this.reader] });
+
+  /** The values of an instrument by their attributes, as text: `reason=logout` → 1. */
+  async values(name: string): Promise<Record<string, number>> {
+    const data = await this.data(`nestjs_sessions.${name}`);
+    const values: Record<string, number> = {};
+    for (const { attributes, value } of data?.dataPoints ?? []) {
+      const key = Object.entries(attributes)
+        .map(([attribute, each]) => `${attribute}=${String(each)}`)
+        .sort()
+        .join(' ');
+      values[key] = typeof value === 'number' ? value : value.count;
+    }
+    return values;
+  }
+
+  async close(): Promise<void> {
+    await this.meterProvider.shutdown();
+  }
+
+  private async data(name: string): Promise<MetricData | undefined> {
+    this.exporter.reset();
+    await this.meterProvider.forceFlush();
+    return this.exporter
+      .getMetrics()
+      .flatMap(({ scopeMetrics }) => scopeMetrics.flatMap((scope) => scope.metrics))
+      .find(({ descriptor }) => descriptor.name === name);
+  }
+}
+
+describe('telemetry', () => {
+  let metered: Metered;
+  const apps: { close(): Promise<void> }[] = [];
+
+  beforeEach(() => {
+    metered = new Metered();
+  });
+  afterEach(async () => {
+    await Promise.all(apps.splice(0).map((app) => app.close()));
+    await closeApps();
+    await metered.close();
+    metrics.disable();
+    trace.disable();
+  });
+
+  async function open(options: SessionModuleOptions) {
+    const app = await Test.createTestingModule({ imports: [SessionModule.forRoot({ events: { log: false }, ...options })] }).compile();
+    await app.init();
+    apps.push(app);
+    return { sessions: app.get(SessionService), store: app.get(SessionStore) };
+  }
+
+  it('is nothing at all without a SDK: the store is the one that was given', async () => {
+    const store = new CountingStore();
+    expect((await open({ store })).store).toBe(store);
+    expect((await open({ store, telemetry: false })).store).toBe(store);
+  });
+
+  it('is nothing with a SDK where it is switched off', async () => {
+    metrics.setGlobalMeterProvider(metered.meterProvider);
+    const store = new CountingStore();
+    expect((await open({ store, telemetry: false })).store).toBe(store);
+  });
+
+  it('uses the providers that a SDK has set for the process', async () => {
+    metrics.setGlobalMeterProvider(metered.meterProvider);
+    const { sessions } = await open({});
+    await sessions.start({ userId: 'ada' });
+    expect(await metered.values('created')).toEqual({ '': 1 });
+    expect(await metered.values('store.duration')).toMatchObject({ 'operation=create outcome=ok': 1 });
+  });
+
+  it('counts starts, ends by reason, events, touches and sweeps, and times the store', async () => {
+    const store = new CountingStore();
+    const { sessions, store: observed } = await open({ store, telemetry: { meterProvider: metered.meterProvider } });
+    const ids: string[] = [];
+    for (const userId of ['ada', 'bob', 'eve']) ids.push((await sessions.start({ userId })).session.id);
+    await sessions.end(ids[0] ?? '');
+    await sessions.end(ids[1] ?? '', { reason: 'admin' });
+    expect(await observed.touch(ids[2] ?? '')).toBe(true);
+    expect(await observed.touch(ids[0] ?? '')).toBe(false);
+    store.failing.add('touch');
+    await expect(observed.touch(ids[2] ?? '')).rejects.toMatchObject({ code: 'store_unavailable' });
+    store.advance(31 * 60_000);
+    expect(await observed.sweep()).toBe(1);
+    expect(await metered.values('created')).toEqual({ '': 3 });
+    expect(await metered.values('ended')).toEqual({ 'reason=logout': 1, 'reason=admin': 1, 'reason=idle': 1 });
+    expect(await metered.values('events')).toEqual({ 'type=created': 3, 'type=ended': 3 });
+    expect(await metered.values('touches')).toEqual({ 'outcome=recorded': 1, 'outcome=gone': 1, 'outcome=store_unavailable': 1 });
+    expect((await metered.values('sweeps'))['outcome=ok']).toBeGreaterThanOrEqual(1);
+    expect(await metered.values('swept')).toEqual({ '': 1 });
+    expect(await metered.values('store.duration')).toMatchObject({
+      'operation=create outcome=ok': 3,
+      'operation=destroy outcome=ok': 2,
+      'operation=touch outcome=ok': 2,
+      'operation=touch outcome=store_unavailable': 1,
+    });
+  });
+
+  it('tells how many sessions live, and asks the store at most every ten seconds', async () => {
+    const store = new CountingStore();
+    const { sessions } = await open({ store, telemetry: { meterProvider: metered.meterProvider } });
+    await sessions.start({ userId: 'ada' });
+    const counts = (): number => store.commands.filter((command) => command === 'count').length;
+    expect(await metered.values('active')).toEqual({ '': 1 });
+    const asked = counts();
+    await sessions.start({ userId: 'bob' });
+    for (let times = 0; times < 5; times += 1) await metered.values('active');
+    expect(counts()).toBe(asked);
+    const clock = jest.spyOn(performance, 'now').mockReturnValue(performance.now() + 11_000);
+    expect(await metered.values('active')).toEqual({ '': 2 });
+    clock.mockRestore();
+  });
+
+  it('tells no number while the store is down, and one when it is back', async () => {
+    const store = new CountingStore();
+    await open({ store, telemetry: { meterProvider: metered.meterProvider } });
+    store.down = true;
+    expect(await metered.values('active')).toEqual({});
+    store.down = false;
+    expect(await metered.values('active')).toEqual({ '': 0 });
+  });
+
+  it('does not count what another instance did', async () => {
+    const store = new MemorySessionStore();
+    await open({ store, telemetry: { meterProvider: metered.meterProvider } });
+    store.publish({ type: 'ended', at: 1, sessionId: 's'.repeat(32), userId: 'u', reason: 'idle', remote: true });
+    expect(await metered.values('ended')).toEqual({});
+  });
+
+  it.each(PLATFORMS)('counts requests by what became of their credentials on %s', async (platform) => {
+    const store = new CountingStore();
+    const app = await startApp({ platform, controllers: [AccountController], session: { store, telemetry: { meterProvider: metered.meterProvider } } });
+    const browser = app.browser();
+    await browser.get('/me');
+    await browser.post('/login', { userId: 'ada' });
+    await browser.get('/me');
+    await browser.get('/public');
+    await browser.get('/me', { cookie: '__Host-session=forged' });
+    await browser.get('/me', { authorization: 'Bearer a b' });
+    store.down = true;
+    await browser.get('/me');
+    expect(await metered.values('requests')).toEqual({
+      'outcome=none': 1,
+      'outcome=authenticated transport=cookie': 1,
+      'outcome=invalid_token': 1,
+      'outcome=invalid_request': 1,
+      'outcome=store_unavailable': 1,
+    });
+  });
+
+  it('makes a span around each operation of the store, without a word of Redis in it', async () => {
+    const exporter = new InMemorySpanExporter();
+    const tracerProvider = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] });
+    const store = new CountingStore();
+    const { sessions, store: observed } = await open({ store, telemetry: { tracerProvider } });
+    const { session } = await sessions.start({ userId: 'ada' });
+    store.down = true;
+    await expect(observed.get(session.id)).rejects.toThrow();
+    const spans = exporter.getFinishedSpans().filter(({ name }) => !name.endsWith('sweep'));
+    expect(spans.map(({ name, kind, status }) => [name, kind, status.code])).toEqual([
+      ['session.store create', 2, 0],
+      ['session.store get', 2, 2],
+    ]);
+    expect(spans[1]?.attributes).toEqual({ 'nestjs_sessions.operation': 'get', 'error.type': 'store_unavailable' });
+    expect(JSON.stringify(spans.map(({ attributes, events, status }) => [attributes, events, status]))).not.toMatch(/ada|redis-7|ECONNREFUSED/);
+    await tracerProvider.shutdown();
+  });
+
+  it.each([
+    [{ meterProvider: {} }, /telemetry\.meterProvider: must be a MeterProvider/],
+    [{ meterProvidr: 1 }, /telemetry\.meterProvidr: there is no such option; did you mean "meterProvider"/],
+    ['on', /telemetry: must be true, false or/],
+  ])('refuses %j at boot', (telemetry, message) => {
+    expect(() => resolveSessionOptions({ telemetry: telemetry as never })).toThrow(message);
+  });
+});
+
+describe('observedStore', () => {
+  it('is of the class that it observes, and hands the store itself to nobody', async () => {
+    const seen: string[] = [];
+    const inner = new MemorySessionStore();
+    const store = observedStore(inner, (operation, run) => {
+      seen.push(operation);
+      return run();
+    });
+    expect(store).toBeInstanceOf(MemorySessionStore);
+    const heard: string[] = [];
+    const stop = store.subscribe(({ type }) => heard.push(type));
+    const { id } = await store.create({ userId: 'ada' });
+    expect(await store.getActiveSessions('ada')).toHaveLength(1);
+    expect(store.now()).toBeGreaterThan(0);
+    await store.destroy(id);
+    stop();
+    expect(heard).toEqual(['created', 'ended']);
+    // findByDevice asks getActiveSessions, which is the store's own affair.
+    await store.findByDevice('ada', 'd');
+    expect(seen).toEqual(['create', 'getActiveSessions', 'destroy', 'findByDevice']);
+    expect(store.aliases()).toBe(inner.aliases());
+    await store.close();
+  });
+});
