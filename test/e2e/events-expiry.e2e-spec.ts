@@ -61,7 +61,8 @@ describe('10,000 sessions expire under three instances that are killed in betwee
   it('10,000 removals, 10,000 publishes, no double, and Redis is empty', async () => {
     const running = [startInstance(), startInstance(), startInstance()];
     const client = new Redis(server.url);
-    const creator = new RedisSessionStore(client, { keyPrefix: PREFIX, idleTimeout: 6_000, tombstoneTtl: 500 });
+    const options = { keyPrefix: PREFIX, idleTimeout: 6_000, tombstoneTtl: 500, commandTimeout: 10_000 };
+    const creator = new RedisSessionStore(client, options);
     const ids = new Set<string>();
     // Created without a sweep in between, those of a user together; they expire over as long a time.
     for (let user = 0; user < USERS; user += 50) {
@@ -70,6 +71,7 @@ describe('10,000 sessions expire under three instances that are killed in betwee
       for (const { id } of created) ids.add(id);
     }
     expect(ids.size).toBe(SESSIONS);
+    await creator.close();
     client.disconnect();
     await Promise.all(running);
     await admin.config('RESETSTAT');
