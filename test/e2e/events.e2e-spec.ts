@@ -22,7 +22,12 @@ interface Way {
 
 /** How a session of the sample comes to each of its ends. */
 const WAYS: readonly Way[] = [
-  { reason: 'logout', code: 'session_ended', how: 'signing out elsewhere', end: (_, { browser }) => browser.copy().post('/auth/logout') },
+  {
+    reason: 'logout',
+    code: 'session_ended',
+    how: 'signing out elsewhere',
+    end: (_, { browser }) => browser.copy().post('/auth/logout'),
+  },
   {
     reason: 'evicted',
     code: 'session_evicted',
@@ -75,35 +80,57 @@ const WAYS: readonly Way[] = [
     how: 'a policy',
     end: (sample, { id }) => sample.get(SessionService).end(id, { reason: 'hijack' }),
   },
-  { reason: 'idle', code: 'session_expired', how: 'doing nothing', env: { IDLE_TIMEOUT: '400ms' }, end: () => sleep(450) },
-  { reason: 'absolute', code: 'session_expired', how: 'its end', env: { ABSOLUTE_TIMEOUT: '400ms' }, end: () => sleep(450) },
+  {
+    reason: 'idle',
+    code: 'session_expired',
+    how: 'doing nothing',
+    env: { IDLE_TIMEOUT: '400ms' },
+    end: () => sleep(450),
+  },
+  {
+    reason: 'absolute',
+    code: 'session_expired',
+    how: 'its end',
+    env: { ABSOLUTE_TIMEOUT: '400ms' },
+    end: () => sleep(450),
+  },
 ];
 
 describe.each(STACKS)('what a client learns of an end, on $adapter with sessions in $store', ({ adapter, store }) => {
   let sample: Sample | undefined;
   afterEach(() => sample?.close());
 
-  it.each(WAYS)('$reason, by $how: $code for cookie, access token and refresh token', async ({ code, reason, env = {}, end }) => {
-    sample = await Sample.start({ adapter, store, env });
-    const browser = sample.browser();
-    const { body } = await browser.signIn(USER, { deviceId: 'one' });
-    const holder: Holder = { browser, id: body.session.id, accessToken: body.accessToken, refreshToken: body.refreshToken };
-    await end(sample, holder);
-    const before = logs.length;
-    const replies: Reply[] = [
-      await browser.get('/me'),
-      await sample.browser().get('/me', { headers: { authorization: `Bearer ${holder.accessToken}` } }),
-      await sample.browser().post('/auth/refresh', { refreshToken: holder.refreshToken }),
-    ];
-    // An access token never outlives its session's absolute end: past it the token itself has expired.
-    const codes = [code, reason === 'absolute' ? 'invalid_token' : code, code];
-    expect(replies.map(({ status, body: answer }) => [status, answer.code])).toEqual(codes.map((each) => [401, each]));
-    for (const { body: answer } of replies) expect(answer.message).toContain('Sign in again');
-    // The token that comes back is noted, once for all three.
-    const lines = logs.slice(before).filter((line) => line.includes('session_use_after_expire'));
-    expect(lines.length).toBeLessThanOrEqual(1);
-    for (const line of lines) expect(line).toContain(`"reason":"${reason}"`);
-  });
+  it.each(WAYS)(
+    '$reason, by $how: $code for cookie, access token and refresh token',
+    async ({ code, reason, env = {}, end }) => {
+      sample = await Sample.start({ adapter, store, env });
+      const browser = sample.browser();
+      const { body } = await browser.signIn(USER, { deviceId: 'one' });
+      const holder: Holder = {
+        browser,
+        id: body.session.id,
+        accessToken: body.accessToken,
+        refreshToken: body.refreshToken,
+      };
+      await end(sample, holder);
+      const before = logs.length;
+      const replies: Reply[] = [
+        await browser.get('/me'),
+        await sample.browser().get('/me', { headers: { authorization: `Bearer ${holder.accessToken}` } }),
+        await sample.browser().post('/auth/refresh', { refreshToken: holder.refreshToken }),
+      ];
+      // An access token never outlives its session's absolute end: past it the token itself has expired.
+      const codes = [code, reason === 'absolute' ? 'invalid_token' : code, code];
+      expect(replies.map(({ status, body: answer }) => [status, answer.code])).toEqual(
+        codes.map((each) => [401, each]),
+      );
+      for (const { body: answer } of replies) expect(answer.message).toContain('Sign in again');
+      // The token that comes back is noted, once for all three.
+      const lines = logs.slice(before).filter((line) => line.includes('session_use_after_expire'));
+      expect(lines.length).toBeLessThanOrEqual(1);
+      for (const line of lines) expect(line).toContain(`"reason":"${reason}"`);
+    },
+  );
 });
 
 describe.each(STACKS)('events of the sample on $adapter with sessions in $store', ({ adapter, store }) => {
@@ -132,7 +159,9 @@ describe.each(STACKS)('events of the sample on $adapter with sessions in $store'
 
   it('GET /events works by access token as well', async () => {
     const { body } = await sample.browser().signIn();
-    const stream = await EventSourceClient.open(`${sample.url}/events`, { authorization: `Bearer ${body.accessToken}` });
+    const stream = await EventSourceClient.open(`${sample.url}/events`, {
+      authorization: `Bearer ${body.accessToken}`,
+    });
     expect(stream.status).toBe(200);
     await sample.get(SessionService).end(body.session.id, { reason: 'admin' });
     await until(() => stream.ended);
@@ -148,7 +177,15 @@ describe.each(STACKS)('events of the sample on $adapter with sessions in $store'
     await laptop.delete('/devices/phone');
     let reply: Reply | undefined;
     await until(async () => (reply = await laptop.get('/sessions/history')).body.length >= 4);
-    const rows = reply?.body as { type: string; reason: string | null; deviceName: string; ip: string; current: boolean; sessionId: string; at: number }[];
+    const rows = reply?.body as {
+      type: string;
+      reason: string | null;
+      deviceName: string;
+      ip: string;
+      current: boolean;
+      sessionId: string;
+      at: number;
+    }[];
     expect(rows.map(({ at }) => at)).toEqual(rows.map(({ at }) => at).sort((a, b) => b - a));
     const told = rows.map(({ type, reason, deviceName, current }) => [type, reason, deviceName, current]);
     expect(told).toEqual(
@@ -175,7 +212,8 @@ describe.each(STACKS)('events of the sample on $adapter with sessions in $store'
     const { status, headers, text } = await sample.browser().get('/metrics');
     expect(status).toBe(200);
     expect(headers.get('content-type')).toMatch(/^text\/plain; *version=0\.0\.4/);
-    const value = (name: string, labels = ''): number => Number(new RegExp(`^${name}\\{${labels}[^}]*\\} (\\S+)$`, 'm').exec(text)?.[1]);
+    const value = (name: string, labels = ''): number =>
+      Number(new RegExp(`^${name}\\{${labels}[^}]*\\} (\\S+)$`, 'm').exec(text)?.[1]);
     expect(value('nestjs_sessions_created_total')).toBe(1);
     expect(value('nestjs_sessions_ended_total', 'reason="logout"')).toBe(1);
     expect(value('nestjs_sessions_active')).toBe(0);
@@ -192,22 +230,29 @@ describe.each(STACKS)('events of the sample on $adapter with sessions in $store'
     await browser.post('/auth/logout');
     await sleep(50);
     const lines = logs.slice(before).filter((line) => line.includes(id));
-    expect(lines.map((line) => (JSON.parse(line.slice(line.indexOf('{'), line.lastIndexOf('}') + 1)) as { event: string }).event)).toEqual([
-      'session_created',
-      'session_expired',
-    ]);
+    expect(
+      lines.map(
+        (line) => (JSON.parse(line.slice(line.indexOf('{'), line.lastIndexOf('}') + 1)) as { event: string }).event,
+      ),
+    ).toEqual(['session_created', 'session_expired']);
   });
 });
 
 describe('two instances on one Redis', () => {
   it('GET /events on either tells of an end at the other, and only one of them logs it and writes it down', async () => {
     const env = { REDIS_URL: redisUrl(), SESSION_SECRET: SECRET, KEY_PREFIX: randomPrefix() };
-    const [here, there] = [await Sample.start({ adapter: 'express', env }), await Sample.start({ adapter: 'fastify', env })];
+    const [here, there] = [
+      await Sample.start({ adapter: 'express', env }),
+      await Sample.start({ adapter: 'fastify', env }),
+    ];
     try {
       const browser = here.browser();
       const { id } = await browser.signedIn();
       const cookie = { cookie: `session=${browser.token}` };
-      const streams = [await EventSourceClient.open(`${here.url}/events`, cookie), await EventSourceClient.open(`${there.url}/events`, cookie)];
+      const streams = [
+        await EventSourceClient.open(`${here.url}/events`, cookie),
+        await EventSourceClient.open(`${there.url}/events`, cookie),
+      ];
       const before = logs.length;
       await there.get(SessionService).end(id, { reason: 'admin' });
       await until(() => streams.every(({ ended }) => ended));

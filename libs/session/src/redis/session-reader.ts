@@ -5,14 +5,7 @@ import type { ReadOptions } from '../ports/session-store.js';
 import type { RedisKeys, UserKeys } from './keys.js';
 import type { RedisConnection } from './redis-connection.js';
 import { isWrongType } from './redis-trouble.js';
-import {
-  fieldsOf,
-  sessionsIn,
-  snapshotFields,
-  snapshotOf,
-  type FieldValue,
-  type StoredSnapshot,
-} from './user-record.js';
+import { sessionsIn, snapshotFields, snapshotOf, type StoredSnapshot } from './user-record.js';
 
 /** Reads users' hashes: a session by one HMGET, all of a user by one HGETALL. Says where something is damaged. */
 export class SessionReader {

@@ -9,7 +9,12 @@ import { resolveSessionOptions } from '../../src/options/resolve-options.js';
 import { SessionEventLog } from '../../src/services/session-event-log.js';
 import { SessionEvents } from '../../src/services/session-events.js';
 
-const base = { at: Date.UTC(2026, 1, 3, 4, 5, 6, 789), sessionId: 's'.repeat(32), userId: 'ada', remote: false } as const;
+const base = {
+  at: Date.UTC(2026, 1, 3, 4, 5, 6, 789),
+  sessionId: 's'.repeat(32),
+  userId: 'ada',
+  remote: false,
+} as const;
 
 /** One of each type. */
 const SAMPLES: readonly SessionEvent[] = [
@@ -64,7 +69,9 @@ describe('logEntryOf', () => {
 
   it('tells why a session ended, and calls it ordinary that somebody comes back after lunch', () => {
     for (const reason of END_REASONS) expect(logEntryOf({ ...base, type: 'ended', reason })).toMatchObject({ reason });
-    const severe = END_REASONS.filter((reason) => logEntryOf({ ...base, type: 'use-after-end', reason }).severity === 'CRITICAL');
+    const severe = END_REASONS.filter(
+      (reason) => logEntryOf({ ...base, type: 'use-after-end', reason }).severity === 'CRITICAL',
+    );
     expect(severe).toEqual(['logout', 'revoked', 'reuse', 'hijack', 'admin']);
   });
 
@@ -73,7 +80,9 @@ describe('logEntryOf', () => {
     const line = JSON.stringify(logEntryOf({ ...base, type: 'damaged', userId, detail: 'x\ny' }));
     // eslint-disable-next-line no-control-regex -- control characters are what is looked for
     expect(line).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e]/);
-    expect(JSON.parse(line)).toMatchObject({ userId: 'a\\u{d}\\u{a}b\\u{2028}c\\u{2029}d\\u{85}e\\u{1b}[2Jf\\u{202e}g\\u{0}' });
+    expect(JSON.parse(line)).toMatchObject({
+      userId: 'a\\u{d}\\u{a}b\\u{2028}c\\u{2029}d\\u{85}e\\u{1b}[2Jf\\u{202e}g\\u{0}',
+    });
   });
 });
 

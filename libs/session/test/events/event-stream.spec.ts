@@ -74,10 +74,24 @@ describe.each(Object.keys(STORES))('consumers of events %s', (where) => {
     const session = await store.create({ userId: 'ada' }, { credentials: { refresh: Buffer.alloc(32, 1) } });
     await store.update(session.id, { data: { a: 1 } });
     const presented = { hash: Buffer.alloc(32, 1), n: 0 };
-    await store.rotate(session.id, { kind: 'refresh', presented, grace: 1, rotateAfter: 1, rotateFirst: true, touch: false });
+    await store.rotate(session.id, {
+      kind: 'refresh',
+      presented,
+      grace: 1,
+      rotateAfter: 1,
+      rotateFirst: true,
+      touch: false,
+    });
     await store.revokeTokens('ada');
     await store.destroy(session.id, { reason: 'revoked' });
-    events.publish({ type: 'use-after-end', at: 1, sessionId: session.id, userId: 'ada', reason: 'revoked', remote: false });
+    events.publish({
+      type: 'use-after-end',
+      at: 1,
+      sessionId: session.id,
+      userId: 'ada',
+      reason: 'revoked',
+      remote: false,
+    });
     await until(() => taken.events.length >= 4);
     await pause(50);
     expect(taken.kinds).toEqual(['created', 'changed', 'ended revoked', 'use-after-end']);

@@ -71,7 +71,15 @@ class Routes {
 @Module({
   imports: [SessionModule.forRoot({ session: { maxSessionsPerUser: 1 } })],
   controllers: [Routes],
-  providers: [Failing, Audit, LateAudit, { provide: 'ALIAS', useExisting: Audit }, PerRequest, Touchy, { provide: 'VALUE', useValue: 7 }],
+  providers: [
+    Failing,
+    Audit,
+    LateAudit,
+    { provide: 'ALIAS', useExisting: Audit },
+    PerRequest,
+    Touchy,
+    { provide: 'VALUE', useValue: 7 },
+  ],
 })
 class App {}
 
@@ -115,14 +123,20 @@ describe('@OnSessionEvent()', () => {
     await start('ada');
     heard.length = 0;
     await start('ada');
-    expect(heard.filter((line) => line.startsWith('audit')).sort()).toEqual(['audit both created', 'audit both ended', 'audit ended ada evicted']);
+    expect(heard.filter((line) => line.startsWith('audit')).sort()).toEqual([
+      'audit both created',
+      'audit both ended',
+      'audit ended ada evicted',
+    ]);
   });
 
   it('logs what a method rejects with, under its name', async () => {
     await expect(start('ada')).resolves.toBeDefined();
     await new Promise((resolve) => setImmediate(resolve));
     const errors = logged.filter(([level]) => level === 'error');
-    expect(errors).toEqual([['error', expect.stringContaining('Failing.created failed'), expect.stringContaining('on purpose')]]);
+    expect(errors).toEqual([
+      ['error', expect.stringContaining('Failing.created failed'), expect.stringContaining('on purpose')],
+    ]);
   });
 
   it('warns of methods that nobody could call, as their class is made for each request', async () => {

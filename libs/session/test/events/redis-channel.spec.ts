@@ -26,7 +26,9 @@ describe('events over Redis', () => {
     await redis.admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
     // Published while nobody is subscribed.
     await here.destroy(session.id, { reason: 'admin' });
-    expect(Number(await redis.admin.call('PUBSUB', 'NUMSUB', redis.keys.events).then((reply) => (reply as unknown[])[1]))).toBe(0);
+    expect(
+      Number(await redis.admin.call('PUBSUB', 'NUMSUB', redis.keys.events).then((reply) => (reply as unknown[])[1])),
+    ).toBe(0);
     await pause(700);
     expect(await log.types(session.id)).toEqual(['created', 'ended admin']);
   });
@@ -52,14 +54,31 @@ describe('events over Redis', () => {
     const sessionId = newSessionId(redis.keys.ofUser('ada\nadmin').userKey);
     const events: SessionEvent[] = [
       { type: 'use-after-end', at: 7, sessionId, userId: 'ada\nadmin', reason: 'reuse', remote: false },
-      { type: 'hijack-suspected', at: 8, sessionId, userId: 'ada\nadmin', signals: ['ip'], action: 'end', remote: false },
-      { type: 'impersonation-started', at: 9, sessionId, userId: 'ada', actor: { userId: 'root', sessionId }, remote: false },
+      {
+        type: 'hijack-suspected',
+        at: 8,
+        sessionId,
+        userId: 'ada\nadmin',
+        signals: ['ip'],
+        action: 'end',
+        remote: false,
+      },
+      {
+        type: 'impersonation-started',
+        at: 9,
+        sessionId,
+        userId: 'ada',
+        actor: { userId: 'root', sessionId },
+        remote: false,
+      },
     ];
     for (const event of events) expect(here.publish(event)).toBe(true);
     await until(async () => (await theirs.all()).length >= 3);
     await pause(600);
     expect(await mine.all()).toEqual(events);
-    expect((await theirs.all()).sort((a, b) => a.at - b.at)).toEqual(events.map((event) => ({ ...event, remote: true })));
+    expect((await theirs.all()).sort((a, b) => a.at - b.at)).toEqual(
+      events.map((event) => ({ ...event, remote: true })),
+    );
   });
 
   it('that a process found out fail nobody while Redis is down', async () => {
@@ -69,7 +88,9 @@ describe('events over Redis', () => {
     redis.proxy.blackhole(true);
     const behind = redis.open({ commandTimeout: 50 }, redis.connectViaProxy({ lazyConnect: true }));
     const sessionId = newSessionId(redis.keys.ofUser('ada').userKey);
-    expect(behind.publish({ type: 'use-after-end', at: 7, sessionId, userId: 'ada', reason: 'idle', remote: false })).toBe(true);
+    expect(
+      behind.publish({ type: 'use-after-end', at: 7, sessionId, userId: 'ada', reason: 'idle', remote: false }),
+    ).toBe(true);
     await pause(200);
     expect(log).toEqual([]);
   });
@@ -78,7 +99,8 @@ describe('events over Redis', () => {
     const log = await redis.listen(here);
     const before = here.ignoredMessages;
     const id = newSessionId(redis.keys.ofUser('ada').userKey);
-    const found = (fields: object): string => `2 peer ${JSON.stringify({ type: 'use-after-end', at: 1, sessionId: id, userId: 'u', reason: 'idle', ...fields })}`;
+    const found = (fields: object): string =>
+      `2 peer ${JSON.stringify({ type: 'use-after-end', at: 1, sessionId: id, userId: 'u', reason: 'idle', ...fields })}`;
     const strangers = [
       '',
       'hello',

@@ -37,7 +37,9 @@ describe('SessionEvents', () => {
         const { id } = await store.create({ userId: 'ada' });
         await store.destroy(id, { reason });
       }
-      expect(heard).toEqual(all.filter((reason) => (reasons as readonly string[]).includes(reason)).map((reason) => `ended ${reason}`));
+      expect(heard).toEqual(
+        all.filter((reason) => (reasons as readonly string[]).includes(reason)).map((reason) => `ended ${reason}`),
+      );
       expect(observed).toEqual(heard);
     });
   });
@@ -60,26 +62,37 @@ describe('SessionEvents', () => {
       'a listener that throws': (all) => all.on('created', boom),
       'a listener that rejects': (all) => all.on('created', async () => boom()),
       'a subscriber that throws': (all) => all.all$.subscribe(boom),
+      // eslint-disable-next-line @typescript-eslint/no-misused-promises -- what users write all the same
       'an async subscriber that rejects': (all) => all.all$.subscribe(async () => boom()),
       'an observer object that throws': (all) => all.all$.subscribe({ next: boom }),
-      'a subscriber behind operators': (all) => all.of('created').pipe(map(({ at }) => at), filter(() => true)).subscribe(boom),
+      'a subscriber behind operators': (all) =>
+        all
+          .of('created')
+          .pipe(
+            map(({ at }) => at),
+            filter(() => true),
+          )
+          .subscribe(boom),
       'an operator that throws, with nobody to take the error': (all) => all.of('created').pipe(map(boom)).subscribe(),
       'an error handler that throws': (all) => all.of('created').pipe(map(boom)).subscribe({ error: boom }),
     };
-    it.each(Object.keys(failing))('%s disturbs neither the operation nor the others nor the process, and is logged', async (name) => {
-      const heard: string[] = [];
-      events.on('created', () => heard.push('before'));
-      failing[name]?.(events);
-      events.on('created', () => heard.push('after'));
-      events.all$.subscribe(({ type }) => heard.push(type));
-      await expect(store.create({ userId: 'ada' })).resolves.toMatchObject({ userId: 'ada' });
-      await turn();
-      await turn();
-      expect(heard).toEqual(['before', 'after', 'created']);
-      expect(uncaught).toEqual([]);
-      expect(complaints).toHaveLength(1);
-      expect(JSON.stringify(complaints)).toContain('on purpose');
-    });
+    it.each(Object.keys(failing))(
+      '%s disturbs neither the operation nor the others nor the process, and is logged',
+      async (name) => {
+        const heard: string[] = [];
+        events.on('created', () => heard.push('before'));
+        failing[name]?.(events);
+        events.on('created', () => heard.push('after'));
+        events.all$.subscribe(({ type }) => heard.push(type));
+        await expect(store.create({ userId: 'ada' })).resolves.toMatchObject({ userId: 'ada' });
+        await turn();
+        await turn();
+        expect(heard).toEqual(['before', 'after', 'created']);
+        expect(uncaught).toEqual([]);
+        expect(complaints).toHaveLength(1);
+        expect(JSON.stringify(complaints)).toContain('on purpose');
+      },
+    );
   });
 
   it('keeps on telling a subscriber that failed once', async () => {

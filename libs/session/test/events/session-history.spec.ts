@@ -1,7 +1,13 @@
 import { Logger } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
 import { jest } from '@jest/globals';
-import { SessionHistory, SessionModule, SessionService, SessionStore, type SessionModuleOptions } from '../../src/index.js';
+import {
+  SessionHistory,
+  SessionModule,
+  SessionService,
+  SessionStore,
+  type SessionModuleOptions,
+} from '../../src/index.js';
 import { MemorySessionHistory } from '../../src/memory/memory-session-history.js';
 import { newSessionId } from '../../src/model/ids.js';
 import { resolveSessionOptions } from '../../src/options/resolve-options.js';
@@ -29,7 +35,11 @@ interface Bed {
 
 const ADAPTERS: Record<string, () => Promise<Bed>> = {
   MemorySessionHistory: async () => {
-    const bed = { now: 1_800_000_000_000, advance: (ms: number) => (bed.now += ms), history: null as never as SessionHistory };
+    const bed = {
+      now: 1_800_000_000_000,
+      advance: (ms: number) => (bed.now += ms),
+      history: null as never as SessionHistory,
+    };
     bed.history = new MemorySessionHistory(LIMITS, () => bed.now);
     return bed;
   },
@@ -51,7 +61,12 @@ describe.each(Object.keys(ADAPTERS))('%s', (name) => {
   let bed: Bed;
   let history: SessionHistory;
   const sessionId = newSessionId('u'.repeat(16));
-  const entry = (at: number, more: Partial<SessionHistoryEntry> = {}): SessionHistoryEntry => ({ type: 'renewed', at, sessionId, ...more });
+  const entry = (at: number, more: Partial<SessionHistoryEntry> = {}): SessionHistoryEntry => ({
+    type: 'renewed',
+    at,
+    sessionId,
+    ...more,
+  });
 
   beforeEach(async () => {
     bed = await (ADAPTERS[name] as () => Promise<Bed>)();
@@ -63,7 +78,10 @@ describe.each(Object.keys(ADAPTERS))('%s', (name) => {
     await history.add('ada', entry(now - 2, { type: 'created' }));
     await history.add('bob', entry(now - 1));
     await history.add('ada', entry(now, { type: 'ended', reason: 'logout' }));
-    expect(await history.list('ada')).toEqual([entry(now, { type: 'ended', reason: 'logout' }), entry(now - 2, { type: 'created' })]);
+    expect(await history.list('ada')).toEqual([
+      entry(now, { type: 'ended', reason: 'logout' }),
+      entry(now - 2, { type: 'created' }),
+    ]);
     expect(await history.list('ada', { limit: 1 })).toHaveLength(1);
     expect(await history.list('eve')).toEqual([]);
   });
@@ -111,7 +129,9 @@ describe.each(Object.keys(ADAPTERS))('%s', (name) => {
     expect(await history.list(strange)).toHaveLength(1);
     await history.clear(strange);
     expect(await history.list(strange)).toEqual([]);
-    await expect(history.list('')).resolves.toEqual([]).catch(() => undefined);
+    await expect(history.list(''))
+      .resolves.toEqual([])
+      .catch(() => undefined);
   });
 });
 
@@ -127,7 +147,13 @@ it('the trail of a user is one key in the slot of their sessions, which goes awa
   expect(key).toBe(`${PREFIX}${/\{.*\}/.exec(user)?.[0]}:history:${userKey}`);
   expect(await own().admin.pttl(key)).toBeGreaterThan(50_000);
   // Damage and other people's entries are passed over.
-  await own().admin.zadd(key, store.now(), 'nonsense', store.now(), JSON.stringify({ type: 'created', at: 1, sessionId: id, userId: 'eve' }));
+  await own().admin.zadd(
+    key,
+    store.now(),
+    'nonsense',
+    store.now(),
+    JSON.stringify({ type: 'created', at: 1, sessionId: id, userId: 'eve' }),
+  );
   expect(await history.list('ada')).toHaveLength(1);
 });
 
@@ -138,7 +164,9 @@ describe('the audit trail', () => {
   });
 
   async function open(options: SessionModuleOptions) {
-    const app = await Test.createTestingModule({ imports: [SessionModule.forRoot({ events: { log: false }, ...options })] }).compile();
+    const app = await Test.createTestingModule({
+      imports: [SessionModule.forRoot({ events: { log: false }, ...options })],
+    }).compile();
     await app.init();
     apps.push(app);
     return { sessions: app.get(SessionService), history: app.get(SessionHistory), store: app.get(SessionStore) };
@@ -164,7 +192,11 @@ describe('the audit trail', () => {
     await new Promise((resolve) => setTimeout(resolve, 100));
     const entries = await here.history.list('ada');
     expect(summary(entries)).toEqual(['ended revoked', 'renewed', 'created']);
-    expect(entries.every(({ deviceName, ip, sessionId }) => deviceName === 'Laptop' && ip === '192.0.2.1' && sessionId === session.id)).toBe(true);
+    expect(
+      entries.every(
+        ({ deviceName, ip, sessionId }) => deviceName === 'Laptop' && ip === '192.0.2.1' && sessionId === session.id,
+      ),
+    ).toBe(true);
     expect(JSON.stringify(entries)).not.toContain('secret');
   });
 
@@ -201,7 +233,9 @@ describe('the audit trail', () => {
     const reader = own().open();
     await reader.ready();
     const history = reader.history(LIMITS);
-    const lengths = await Promise.all(Array.from({ length: 20 }, async (_, index) => (await history.list(`user-${index}`)).length));
+    const lengths = await Promise.all(
+      Array.from({ length: 20 }, async (_, index) => (await history.list(`user-${index}`)).length),
+    );
     expect(lengths.every((length) => length === 1)).toBe(true);
   });
 
@@ -209,7 +243,10 @@ describe('the audit trail', () => {
     const { history, sessions } = await open({});
     await sessions.start({ userId: 'ada' });
     for (const asked of [history.list('ada'), history.clear('ada')]) {
-      await expect(asked).rejects.toMatchObject({ code: 'invalid_configuration', message: expect.stringContaining('history: true') });
+      await expect(asked).rejects.toMatchObject({
+        code: 'invalid_configuration',
+        message: expect.stringContaining('history: true'),
+      });
     }
   });
 

@@ -99,7 +99,9 @@ describe.each(PLATFORMS)('server-sent events of a session on %s', (platform) => 
     await bob.browser.post('/note', { theme: 'dark' });
     await ada.browser.post('/note', { theme: 'dark' });
     await until(() => client.events.length > 0);
-    expect(client.events).toEqual([{ event: 'changed', data: { type: 'changed', at: expect.any(Number), sessionId: ada.id } }]);
+    expect(client.events).toEqual([
+      { event: 'changed', data: { type: 'changed', at: expect.any(Number), sessionId: ada.id } },
+    ]);
   });
 
   it('do not tell a thief that he was noticed', async () => {

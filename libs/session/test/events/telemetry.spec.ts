@@ -20,7 +20,10 @@ import { CountingStore } from '../http/support/counting-store.js';
 /** Metrics in this process, read on demand. */
 class Metered {
   private readonly exporter = new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE);
-  private readonly reader = new PeriodicExportingMetricReader({ exporter: this.exporter, exportIntervalMillis: 3_600_000 });
+  private readonly reader = new PeriodicExportingMetricReader({
+    exporter: this.exporter,
+    exportIntervalMillis: 3_600_000,
+  });
   readonly meterProvider = new MeterProvider({ readers: [this.reader] });
 
   /** The values of an instrument by their attributes, as text: `reason=logout` → 1. */
@@ -67,7 +70,9 @@ describe('telemetry', () => {
   });
 
   async function open(options: SessionModuleOptions) {
-    const app = await Test.createTestingModule({ imports: [SessionModule.forRoot({ events: { log: false }, ...options })] }).compile();
+    const app = await Test.createTestingModule({
+      imports: [SessionModule.forRoot({ events: { log: false }, ...options })],
+    }).compile();
     await app.init();
     apps.push(app);
     return { sessions: app.get(SessionService), store: app.get(SessionStore) };
@@ -109,7 +114,11 @@ describe('telemetry', () => {
     expect(await metered.values('created')).toEqual({ '': 3 });
     expect(await metered.values('ended')).toEqual({ 'reason=logout': 1, 'reason=admin': 1, 'reason=idle': 1 });
     expect(await metered.values('events')).toEqual({ 'type=created': 3, 'type=ended': 3 });
-    expect(await metered.values('touches')).toEqual({ 'outcome=recorded': 1, 'outcome=gone': 1, 'outcome=store_unavailable': 1 });
+    expect(await metered.values('touches')).toEqual({
+      'outcome=recorded': 1,
+      'outcome=gone': 1,
+      'outcome=store_unavailable': 1,
+    });
     expect((await metered.values('sweeps'))['outcome=ok']).toBeGreaterThanOrEqual(1);
     expect(await metered.values('swept')).toEqual({ '': 1 });
     expect(await metered.values('store.duration')).toMatchObject({
@@ -153,7 +162,11 @@ describe('telemetry', () => {
 
   it.each(PLATFORMS)('counts requests by what became of their credentials on %s', async (platform) => {
     const store = new CountingStore();
-    const app = await startApp({ platform, controllers: [AccountController], session: { store, telemetry: { meterProvider: metered.meterProvider } } });
+    const app = await startApp({
+      platform,
+      controllers: [AccountController],
+      session: { store, telemetry: { meterProvider: metered.meterProvider } },
+    });
     const browser = app.browser();
     await browser.get('/me');
     await browser.post('/login', { userId: 'ada' });
@@ -186,7 +199,9 @@ describe('telemetry', () => {
       ['session.store get', 2, 2],
     ]);
     expect(spans[1]?.attributes).toEqual({ 'nestjs_sessions.operation': 'get', 'error.type': 'store_unavailable' });
-    expect(JSON.stringify(spans.map(({ attributes, events, status }) => [attributes, events, status]))).not.toMatch(/ada|redis-7|ECONNREFUSED/);
+    expect(JSON.stringify(spans.map(({ attributes, events, status }) => [attributes, events, status]))).not.toMatch(
+      /ada|redis-7|ECONNREFUSED/,
+    );
     await tracerProvider.shutdown();
   });
 

@@ -2,7 +2,7 @@ import { get, type ClientRequest, type IncomingMessage } from 'node:http';
 
 export interface HeardEvent {
   readonly event: string;
-  readonly data: Record<string, unknown>;
+  readonly data: { readonly [key: string]: unknown; readonly reason?: string | null };
 }
 
 /** A client of server-sent events that writes down what it hears. */
@@ -43,7 +43,7 @@ export class EventSourceClient {
   }
 
   get types(): string[] {
-    return this.events.map(({ event, data }) => (data['reason'] === undefined ? event : `${event} ${String(data['reason'])}`));
+    return this.events.map(({ event, data }) => (data.reason === undefined ? event : `${event} ${data.reason}`));
   }
 
   header(name: string): string {
@@ -60,7 +60,8 @@ export class EventSourceClient {
       this.text = this.text.slice(at + 2);
       const event = /^event: (.*)$/m.exec(block)?.[1];
       const data = /^data: (.*)$/m.exec(block)?.[1];
-      if (event !== undefined && data !== undefined) this.events.push({ event, data: JSON.parse(data) as Record<string, unknown> });
+      if (event !== undefined && data !== undefined)
+        this.events.push({ event, data: JSON.parse(data) as HeardEvent['data'] });
       else if (block.startsWith(':')) this.comments += 1;
     }
   }
