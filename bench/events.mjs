@@ -28,7 +28,9 @@ function listen(url) {
 }
 
 async function measure() {
-  const { values } = parseArgs({ options: { ends: { type: 'string', default: '5000' }, check: { type: 'boolean', default: false } } });
+  const { values } = parseArgs({
+    options: { ends: { type: 'string', default: '5000' }, check: { type: 'boolean', default: false } },
+  });
   const ends = Number(values.ends);
   const server = await startServer();
   const child = fork(fileURLToPath(import.meta.url), ['listen', server.url]);
@@ -38,10 +40,14 @@ async function measure() {
   try {
     await once(child, 'message');
     await store.ready();
-    process.stdout.write('| from the call that ends a session to the event in another process | p50 | p99 | longest |\n|---|---|---|---|\n');
+    process.stdout.write(
+      '| from the call that ends a session to the event in another process | p50 | p99 | longest |\n|---|---|---|---|\n',
+    );
     worst = await latency('one after another', 1);
     await latency('64 at a time', 64);
-    process.stdout.write('\n| sweep of everything that finds nothing due | takes | commands | Redis is busy for |\n|---|---|---|---|\n');
+    process.stdout.write(
+      '\n| sweep of everything that finds nothing due | takes | commands | Redis is busy for |\n|---|---|---|---|\n',
+    );
     await sweep('no session');
     await create(10_000);
     await sweep('10,000 live sessions');
@@ -75,7 +81,9 @@ async function measure() {
     child.off('message', onMessage);
     const took = ids.map((id) => heard.get(id) - began.get(id)).sort((a, b) => a - b);
     const at = (share) => took[Math.min(took.length - 1, Math.floor(share * took.length))];
-    process.stdout.write(`| ${name} | ${at(0.5).toFixed(2)} ms | ${at(0.99).toFixed(2)} ms | ${at(1).toFixed(2)} ms |\n`);
+    process.stdout.write(
+      `| ${name} | ${at(0.5).toFixed(2)} ms | ${at(0.99).toFixed(2)} ms | ${at(1).toFixed(2)} ms |\n`,
+    );
     return at(0.99);
   }
 
@@ -86,14 +94,20 @@ async function measure() {
     const startedAt = performance.now();
     for (let round = 0; round < rounds; round += 1) await store.sweep();
     const took = (performance.now() - startedAt) / rounds;
-    const [, calls, busy] = /^cmdstat_zrangebyscore:calls=(\d+),usec=(\d+)/m.exec(await client.info('commandstats')) ?? [];
-    process.stdout.write(`| ${name} | ${took.toFixed(1)} ms | ${calls / rounds} | ${(busy / rounds / 1000).toFixed(2)} ms |\n`);
+    const [, calls, busy] =
+      /^cmdstat_zrangebyscore:calls=(\d+),usec=(\d+)/m.exec(await client.info('commandstats')) ?? [];
+    process.stdout.write(
+      `| ${name} | ${took.toFixed(1)} ms | ${calls / rounds} | ${(busy / rounds / 1000).toFixed(2)} ms |\n`,
+    );
   }
 
   async function create(count) {
     const ids = [];
     for (let first = 0; first < count; first += 500) {
-      const users = Array.from({ length: Math.min(500, count - first) }, (_, index) => `user-${first + index}-${Math.random()}`);
+      const users = Array.from(
+        { length: Math.min(500, count - first) },
+        (_, index) => `user-${first + index}-${Math.random()}`,
+      );
       for (const { id } of await Promise.all(users.map((userId) => store.create({ userId })))) ids.push(id);
     }
     return ids;

@@ -21,7 +21,14 @@ const { values } = parseArgs({
   },
 });
 const [seconds, rounds, connections] = [values.seconds, values.rounds, values.connections].map(Number);
-const COMMON = ['none', 'passport-jwt string', 'passport-jwt KeyObject', 'session cookie', 'session bearer', 'JwtAuthGuard bearer'];
+const COMMON = [
+  'none',
+  'passport-jwt string',
+  'passport-jwt KeyObject',
+  'session cookie',
+  'session bearer',
+  'JwtAuthGuard bearer',
+];
 const VARIANTS = { express: [...COMMON, 'express-session connect-redis'], fastify: COMMON };
 
 /** Least share of another variant's throughput. */
@@ -79,7 +86,10 @@ async function load({ url, headers, variant }, duration) {
 
 function report(platform, results) {
   const share = (variant, of) => median(results.get(variant).map((rate, round) => rate / results.get(of)[round]));
-  const rows = [...results].map(([variant, rates]) => `| ${variant} | ${Math.round(median(rates)).toLocaleString('en')} | ${Math.round(100 * share(variant, 'none'))} % |`);
+  const rows = [...results].map(
+    ([variant, rates]) =>
+      `| ${variant} | ${Math.round(median(rates)).toLocaleString('en')} | ${Math.round(100 * share(variant, 'none'))} % |`,
+  );
   process.stdout.write(`\n${platform} (${rounds} rounds of ${seconds} s, ${connections} connections, medians)\n\n`);
   process.stdout.write(`| route | requests/s | of the unguarded route |\n|---|---|---|\n${rows.join('\n')}\n\n`);
   for (const { variant, of, atLeast, platform: on } of BUDGETS) {
@@ -88,7 +98,9 @@ function report(platform, results) {
     // Short runs on a shared machine scatter: the check is for regressions, the table is for quoting.
     const missed = reached < atLeast * 0.8;
     if (values.check && missed) failed = true;
-    process.stdout.write(`${missed ? 'MISSED' : reached < atLeast ? 'near' : 'ok'}: ${variant} is ${reached.toFixed(2)} of "${of}", budget ${atLeast}\n`);
+    process.stdout.write(
+      `${missed ? 'MISSED' : reached < atLeast ? 'near' : 'ok'}: ${variant} is ${reached.toFixed(2)} of "${of}", budget ${atLeast}\n`,
+    );
   }
 }
 

@@ -6,9 +6,15 @@ import { Redis } from 'ioredis';
 export async function startServer(args = []) {
   const port = await freePort();
   const binary = process.env.TEST_REDIS_SERVER ?? 'redis-server';
-  const child = spawn(binary, ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', ...args], { stdio: 'ignore' });
+  const child = spawn(
+    binary,
+    ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', ...args],
+    { stdio: 'ignore' },
+  );
   const failure = new Promise((_, reject) => {
-    child.once('error', () => reject(new Error(`${binary} did not start: install redis-server, or name one in TEST_REDIS_SERVER`)));
+    child.once('error', () =>
+      reject(new Error(`${binary} did not start: install redis-server, or name one in TEST_REDIS_SERVER`)),
+    );
   });
   const client = new Redis({ port, host: '127.0.0.1', lazyConnect: true, retryStrategy: () => 50 });
   client.on('error', () => undefined);

@@ -52,10 +52,20 @@ function passportJwt(secretOrKey) {
       return { id: payload.sub };
     }
   }
-  const token = jwt.sign({ sub: 'user-1', sid: randomBytes(24).toString('base64url'), jti: randomBytes(40).toString('base64url') }, SECRET, {
-    expiresIn: '1h', issuer: 'https://issuer.example', audience: 'api',
-  });
-  return { guards: [AuthGuard('jwt')], providers: [BenchStrategy], credential: async () => ({ authorization: `Bearer ${token}` }) };
+  const token = jwt.sign(
+    { sub: 'user-1', sid: randomBytes(24).toString('base64url'), jti: randomBytes(40).toString('base64url') },
+    SECRET,
+    {
+      expiresIn: '1h',
+      issuer: 'https://issuer.example',
+      audience: 'api',
+    },
+  );
+  return {
+    guards: [AuthGuard('jwt')],
+    providers: [BenchStrategy],
+    credential: async () => ({ authorization: `Bearer ${token}` }),
+  };
 }
 
 function sessions(options) {
@@ -69,8 +79,17 @@ function sessions(options) {
 }
 
 const USER = {
-  userId: 'user-1', email: 'user@example.com', roles: ['user'], deviceId: randomBytes(12).toString('hex'), deviceName: 'Chrome on Windows', deviceType: 'desktop',
-  metadata: { userAgent: 'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36', ip: '127.0.0.1' },
+  userId: 'user-1',
+  email: 'user@example.com',
+  roles: ['user'],
+  deviceId: randomBytes(12).toString('hex'),
+  deviceName: 'Chrome on Windows',
+  deviceType: 'desktop',
+  metadata: {
+    userAgent:
+      'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36',
+    ip: '127.0.0.1',
+  },
 };
 
 async function cookieOf(app) {
@@ -85,12 +104,18 @@ async function bearerOf(app) {
 
 async function expressSession(app) {
   const [{ default: session }, { RedisStore }, { Redis }] = await Promise.all([
-    import('express-session'), import('connect-redis'), import('ioredis'),
+    import('express-session'),
+    import('connect-redis'),
+    import('ioredis'),
   ]);
   app.use(
     session({
       store: new RedisStore({ client: new Redis(redis), prefix: `bench-${process.pid}:` }),
-      secret: SECRET, resave: false, saveUninitialized: false, rolling: false, cookie: { secure: false },
+      secret: SECRET,
+      resave: false,
+      saveUninitialized: false,
+      rolling: false,
+      cookie: { secure: false },
     }),
   );
   app.use((request, response, next) => {
@@ -113,7 +138,9 @@ decorate(AppModule, [
 ]);
 const app =
   platform === 'fastify'
-    ? await NestFactory.create(AppModule, new (await import('@nestjs/platform-fastify')).FastifyAdapter(), { logger: ['error'] })
+    ? await NestFactory.create(AppModule, new (await import('@nestjs/platform-fastify')).FastifyAdapter(), {
+        logger: ['error'],
+      })
     : await NestFactory.create(AppModule, { logger: ['error'] });
 const signIn = await setup.prepare?.(app);
 await app.listen(0, '127.0.0.1');

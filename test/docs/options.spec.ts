@@ -12,10 +12,12 @@ const documented = new Map(
 );
 
 /** With the options that switch others on, so that those have their defaults. */
-const resolved = resolveSessionOptions({ jwt: { issuer: 'i', audience: 'a' }, nearCache: true }) as unknown as Record<
-  string,
-  unknown
->;
+const resolved = resolveSessionOptions({
+  jwt: { issuer: 'i', audience: 'a' },
+  nearCache: true,
+  events: { stream: true },
+  history: true,
+}) as unknown as Record<string, unknown>;
 
 /** Where what is resolved is not what a user would write, or where a default is not a value. */
 const OTHERWISE: Record<string, unknown> = {
@@ -27,6 +29,10 @@ const OTHERWISE: Record<string, unknown> = {
   'security.idAlphabet': 'A-Za-z0-9',
   'security.csrf': true,
   nearCache: false,
+  'events.log': true,
+  'events.stream': false,
+  history: false,
+  telemetry: true,
   'cookie.httpOnly': true,
   'session.maxRecordBytes': 65_536,
 };
@@ -76,7 +82,7 @@ interface Definition {
 /** Documented as one: their parts stand beside their types. */
 const UNDIVIDED = new Set(['jwt.refreshCookie', 'security.csrf', 'expressSession']);
 /** Groups that are options themselves. */
-const ALSO_OPTIONS = new Set(['jwt', 'nearCache']);
+const ALSO_OPTIONS = new Set(['jwt', 'nearCache', 'events.stream', 'history', 'telemetry']);
 
 /** The names of all options, read from the schema that checks them. */
 function optionNames(schema: ZodType, prefix = ''): string[] {

@@ -11,6 +11,8 @@ export {
   StoreUnavailableError,
   type SessionErrorCode,
 } from './model/errors.js';
+export { logEntryOf, type EventLogEntry, type EventSeverity } from './model/event-log.js';
+export { ENDS_BY_KIND, SESSION_EVENT_NAMES, SESSION_EVENT_TYPES } from './model/events.js';
 export type {
   HijackSignal,
   HijackSuspectedEvent,

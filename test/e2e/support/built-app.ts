@@ -2,7 +2,7 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { newBrowser } from './sample.js';
+import { expectNoTokenInLogs, newBrowser } from './sample.js';
 import type { Browser } from './browser.js';
 
 const root = process.cwd();
@@ -80,6 +80,7 @@ export class RunningApp {
     const last = setTimeout(() => this.child.kill('SIGKILL'), 10_000);
     const how = await this.ended;
     clearTimeout(last);
+    expectNoTokenInLogs(this.output);
     return how;
   }
 }

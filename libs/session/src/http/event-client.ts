@@ -34,6 +34,8 @@ export class EventClient {
     this.response.once('close', () => settings.onClose(this));
     this.response.on('error', () => this.drop());
     this.write(`retry: ${settings.retry}\n\n`);
+    // Frameworks route HEAD to the handler of GET; there is no body in which anything could follow.
+    if (this.response.req.method === 'HEAD') this.close();
   }
 
   get isOpen(): boolean {

@@ -33,7 +33,7 @@ const AT_ONCE = 50;
 const RETRY = 3_000;
 const MAX_BUFFERED = 64 * 1024;
 /** Streams of one session; of more, the oldest is closed. */
-const MOST_OF_A_SESSION = 10;
+const MOST_OF_A_SESSION = 20;
 
 interface Watched {
   readonly clients: Set<EventClient>;
@@ -60,6 +60,7 @@ export class SessionStreams implements OnModuleInit, BeforeApplicationShutdown {
   private timer: NodeJS.Timeout | null = null;
   private beats = 0;
   private stopped = false;
+  private stopHearingOfGaps: () => void = () => undefined;
 
   constructor(
     @Inject(SessionEvents) private readonly events: SessionEvents,
@@ -74,12 +75,13 @@ export class SessionStreams implements OnModuleInit, BeforeApplicationShutdown {
   onModuleInit(): void {
     this.events.all$.subscribe((event) => this.tell(event));
     // Ends that were announced meanwhile nobody has heard of here.
-    this.store.onGap?.(() => void this.checkAll());
+    this.stopHearingOfGaps = this.store.onGap?.(() => void this.checkAll()) ?? (() => undefined);
   }
 
   /** Open streams would keep the server from closing. */
   beforeApplicationShutdown(): void {
     this.stopped = true;
+    this.stopHearingOfGaps();
     if (this.timer) clearInterval(this.timer);
     for (const { clients } of this.watched.values()) for (const client of clients) client.close();
   }
@@ -95,7 +97,7 @@ export class SessionStreams implements OnModuleInit, BeforeApplicationShutdown {
       retry: RETRY,
       onClose: (closed) => this.forget(id, closed),
     });
-    if (this.stopped) return client.close();
+    if (this.stopped || !client.isOpen) return client.close();
     const watched = this.watched.get(id) ?? { clients: new Set(), tokensFrom: null };
     this.watched.set(id, watched);
     watched.clients.add(client);

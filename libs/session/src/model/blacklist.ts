@@ -22,7 +22,11 @@ export function claimDigest(name: string, value: unknown, issuer: unknown): stri
   const issuerBytes = Buffer.from((issuer as string | undefined) ?? '', 'utf8');
   const length = Buffer.alloc(4);
   length.writeUInt32BE(issuerBytes.length);
-  return createHash('sha256').update(length).update(issuerBytes).update(value as string, 'utf8').digest('base64url');
+  return createHash('sha256')
+    .update(length)
+    .update(issuerBytes)
+    .update(value as string, 'utf8')
+    .digest('base64url');
 }
 
 /**
@@ -43,6 +47,9 @@ export function instantOf(name: string, value: unknown): number {
 
 function assertClaim(name: string, value: unknown, minimum: number): void {
   if (typeof value !== 'string' || value.length < minimum || value.length > MAX_CLAIM_LENGTH || !isWellFormed(value)) {
-    throw new InvalidArgumentError(name, `must be a well-formed string of ${minimum} to ${MAX_CLAIM_LENGTH} characters`);
+    throw new InvalidArgumentError(
+      name,
+      `must be a well-formed string of ${minimum} to ${MAX_CLAIM_LENGTH} characters`,
+    );
   }
 }

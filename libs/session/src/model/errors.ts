@@ -88,7 +88,10 @@ export class AuthenticationError extends SessionError {
 export class StoreUnavailableError extends SessionError {
   override readonly name = 'StoreUnavailableError';
 
-  constructor(message = 'The session store did not answer. Try again; if it lasts, check that Redis is reachable.', options?: ErrorOptions) {
+  constructor(
+    message = 'The session store did not answer. Try again; if it lasts, check that Redis is reachable.',
+    options?: ErrorOptions,
+  ) {
     super('store_unavailable', message, options);
   }
 }
@@ -131,7 +134,10 @@ export class SessionTooLargeError extends SessionError {
     readonly size: number,
     readonly limit: number,
   ) {
-    super('session_too_large', `The session would take ${size} bytes, the limit is ${limit}. Keep large values elsewhere and a key to them here.`);
+    super(
+      'session_too_large',
+      `The session would take ${size} bytes, the limit is ${limit}. Keep large values elsewhere and a key to them here.`,
+    );
   }
 }
 

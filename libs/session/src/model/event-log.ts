@@ -29,7 +29,9 @@ export function logEntryOf(event: SessionEvent): EventLogEntry {
   const { at, userId, sessionId } = event;
   const [name, severity, details] = describe(event);
   const entry = { event: name, severity, at: new Date(at).toISOString(), userId, sessionId, ...details };
-  return Object.fromEntries(Object.entries(entry).map(([key, value]) => [key, oneLine(value)])) as unknown as EventLogEntry;
+  return Object.fromEntries(
+    Object.entries(entry).map(([key, value]) => [key, oneLine(value)]),
+  ) as unknown as EventLogEntry;
 }
 
 function describe(event: SessionEvent): [name: string, severity: EventSeverity, details?: Record<string, string>] {
@@ -45,7 +47,11 @@ function describe(event: SessionEvent): [name: string, severity: EventSeverity, 
     case 'ended':
       return ['session_expired', 'INFO', { reason: event.reason }];
     case 'use-after-end':
-      return ['session_use_after_expire', ORDINARY.includes(event.reason) ? 'INFO' : 'CRITICAL', { reason: event.reason }];
+      return [
+        'session_use_after_expire',
+        ORDINARY.includes(event.reason) ? 'INFO' : 'CRITICAL',
+        { reason: event.reason },
+      ];
     case 'reuse-detected':
       return ['authn_token_reuse', 'CRITICAL'];
     case 'hijack-suspected':
@@ -53,7 +59,11 @@ function describe(event: SessionEvent): [name: string, severity: EventSeverity, 
     case 'new-device':
       return ['session_new_device', 'WARN'];
     case 'impersonation-started':
-      return ['session_impersonation_started', 'WARN', { actorId: event.actor.userId, actorSessionId: event.actor.sessionId }];
+      return [
+        'session_impersonation_started',
+        'WARN',
+        { actorId: event.actor.userId, actorSessionId: event.actor.sessionId },
+      ];
     case 'limit-reached':
       return ['session_limit_reached', 'WARN'];
     case 'rotation-lost':
@@ -65,5 +75,8 @@ function describe(event: SessionEvent): [name: string, severity: EventSeverity, 
 
 /** Whoever chose a user id must not get to write a line of their own, nor to move a terminal's cursor. */
 function oneLine(value: string): string {
-  return value.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`);
+  return value.replace(
+    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu,
+    (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`,
+  );
 }

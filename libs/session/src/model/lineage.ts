@@ -77,5 +77,11 @@ export function rotated(lineage: Lineage, n: number, now: number, client: Buffer
 
 /** The lineage after its secret was replaced: no grace, but the step-up itself may be repeated until `repeatableFor` is over. */
 export function redrawn(lineage: Lineage, hash: Buffer, now: number, repeatableFor: number): Lineage {
-  return { hash, n: 0, rotatedAt: now, client: lineage.client, previous: { hash: lineage.hash, until: now + repeatableFor } };
+  return {
+    hash,
+    n: 0,
+    rotatedAt: now,
+    client: lineage.client,
+    previous: { hash: lineage.hash, until: now + repeatableFor },
+  };
 }

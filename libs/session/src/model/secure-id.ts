@@ -44,7 +44,10 @@ export function complaintAboutIdShape(
   const bits = length * Math.log2(alphabet.length);
   if (bits < MINIMUM_ID_BITS) {
     const needed = Math.ceil(MINIMUM_ID_BITS / Math.log2(alphabet.length));
-    return { option: 'length', expected: `gives ${Math.floor(bits)} bits, at least ${MINIMUM_ID_BITS} are needed: use ${needed} characters or more` };
+    return {
+      option: 'length',
+      expected: `gives ${Math.floor(bits)} bits, at least ${MINIMUM_ID_BITS} are needed: use ${needed} characters or more`,
+    };
   }
   return null;
 }

@@ -37,15 +37,7 @@ export interface SessionLocation {
 
 /** Why a session ended. */
 export type EndReason =
-  | 'logout'
-  | 'idle'
-  | 'absolute'
-  | 'evicted'
-  | 'replaced'
-  | 'revoked'
-  | 'reuse'
-  | 'hijack'
-  | 'admin';
+  'logout' | 'idle' | 'absolute' | 'evicted' | 'replaced' | 'revoked' | 'reuse' | 'hijack' | 'admin';
 
 /** Every end reason, in the order in which adapters number them. Append only: stored data holds the position. */
 export const END_REASONS: readonly EndReason[] = [

@@ -1,7 +1,15 @@
 import type { SessionEvent } from '../model/events.js';
 import type { SessionLimit } from '../model/limit.js';
 import type { CredentialKind, Lineages, Presented, RotationRule } from '../model/lineage.js';
-import type { EndReason, NewSession, Session, SessionChange, SessionData, SessionPatch, UserPatch } from '../model/session.js';
+import type {
+  EndReason,
+  NewSession,
+  Session,
+  SessionChange,
+  SessionData,
+  SessionPatch,
+  UserPatch,
+} from '../model/session.js';
 import type { SessionAliases } from './session-aliases.js';
 import type { SessionEventStream } from './session-event-stream.js';
 import type { HistoryLimits, SessionHistory } from './session-history.js';

@@ -45,7 +45,11 @@ export interface TelemetrySpan {
 }
 
 export interface TelemetryTracer {
-  startActiveSpan<T>(name: string, options: { kind?: number; attributes?: TelemetryAttributes }, run: (span: TelemetrySpan) => T): T;
+  startActiveSpan<T>(
+    name: string,
+    options: { kind?: number; attributes?: TelemetryAttributes },
+    run: (span: TelemetrySpan) => T,
+  ): T;
 }
 
 /** A `TracerProvider` of OpenTelemetry. */

@@ -55,7 +55,8 @@ export class AllUsers {
     const ids = await this.ask(bucket, async (key) => this.connection.client.zrange(key, '0', '-1'));
     if (ids.length === 0) return 0;
     const clock = await this.connection.clockFor(slotOf(bucket));
-    const createdBefore = options.createdBefore ?? Math.ceil(clock.upperBound() + STEP_ALLOWANCE + this.timeShift() - spent);
+    const createdBefore =
+      options.createdBefore ?? Math.ceil(clock.upperBound() + STEP_ALLOWANCE + this.timeShift() - spent);
     return sum([...byUser(ids).keys()], async (userKey) =>
       unlessForeign(
         this.scripts.endSessions(this.keys.ofUserKey(userKey), { reason: options.reason ?? 'admin', createdBefore }),

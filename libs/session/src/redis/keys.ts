@@ -34,7 +34,12 @@ export class RedisKeys {
 
   ofUserKey(userKey: string): UserKeys {
     const bucket = bucketOf(userKey);
-    return { userKey, user: `${this.prefix}{${tagOf(bucket)}}:user:${userKey}`, expiries: this.expiries(bucket), slot: slotOf(bucket) };
+    return {
+      userKey,
+      user: `${this.prefix}{${tagOf(bucket)}}:user:${userKey}`,
+      expiries: this.expiries(bucket),
+      slot: slotOf(bucket),
+    };
   }
 
   expiries(bucket: number): string {

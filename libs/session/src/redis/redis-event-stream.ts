@@ -74,9 +74,9 @@ export class RedisEventStream extends SessionEventStream {
   private async beginOf(group: string, from: 'now' | 'start'): Promise<string> {
     const { client } = this.connection;
     const clock = await this.connection.clockFor(0);
-    // Servers of a Cluster may disagree a little.
+    // Rather a little too early than too late. Servers of a Cluster may disagree.
     const slack = client.isCluster ? 1_000 : 1;
-    const wanted = from === 'start' ? '0' : String(Math.max(0, Math.floor(clock.now()) - slack));
+    const wanted = from === 'start' ? '0' : String(Math.max(0, Math.floor(clock.lowerBound()) - slack));
     return this.connection.ask(async () => {
       await client.hsetnx(this.keys.streamGroups, group, wanted);
       return (await client.hget(this.keys.streamGroups, group)) ?? wanted;

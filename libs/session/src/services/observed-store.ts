@@ -30,7 +30,9 @@ export type StoreObserver = (operation: StoreOperation, run: () => Promise<unkno
 export function observedStore(store: SessionStore, observer: StoreObserver): SessionStore {
   const methods = new Map<PropertyKey, unknown>();
   for (const operation of STORE_OPERATIONS) {
-    const method = store[operation].bind(store) as (...args: unknown[]) => Promise<unknown>;
+    // A store of somebody's own may lack what they do not use.
+    const method = store[operation]?.bind(store) as ((...args: unknown[]) => Promise<unknown>) | undefined;
+    if (!method) continue;
     methods.set(operation, (...args: unknown[]) => observer(operation, () => method(...args)));
   }
   return new Proxy(store, {

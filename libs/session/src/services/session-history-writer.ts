@@ -1,4 +1,5 @@
 import { Inject, Injectable, Logger, type OnModuleInit } from '@nestjs/common';
+import { isAnonymousUserId } from '../model/alias.js';
 import { ConfigurationError } from '../model/errors.js';
 import type { SessionEvent, SessionEventType } from '../model/events.js';
 import type { ResolvedSessionOptions } from '../options/resolved-options.js';
@@ -51,7 +52,9 @@ export class SessionHistoryWriter implements OnModuleInit {
 
   private note(event: SessionEvent): void {
     const isRevocation = event.type === 'changed' && event.cause === 'tokens-revoked';
-    if (event.remote || event.userId === '' || (!WRITTEN.has(event.type) && !isRevocation)) return;
+    // A visitor has no trail that anybody could read.
+    if (event.remote || event.userId === '' || isAnonymousUserId(event.userId)) return;
+    if (!WRITTEN.has(event.type) && !isRevocation) return;
     const writing = this.running.size < MOST_AT_ONCE ? this.write(event) : this.giveUp(new Error('too many at once'));
     const done = writing.finally(() => this.running.delete(done));
     this.running.add(done);

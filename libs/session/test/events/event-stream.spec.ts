@@ -123,7 +123,7 @@ describe.each(Object.keys(STORES))('consumers of events %s', (where) => {
 
   it('of a new group begin now, or with what is kept', async () => {
     await store.create({ userId: 'before' });
-    await pause(5);
+    await pause(200);
     const [now, start] = [await consume('now'), await consume('start', { from: 'start' })];
     await store.create({ userId: 'after' });
     await until(() => start.events.length === 2 && now.events.length === 1);

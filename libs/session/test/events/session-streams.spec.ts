@@ -240,13 +240,21 @@ describe.each(PLATFORMS)('server-sent events of a session on %s', (platform) => 
     expect(reader.ended || reader.broken).toBe(false);
   });
 
-  it('are at most ten for a session: of more, the oldest is closed', async () => {
+  it('are at most twenty for a session: of more, the oldest is closed', async () => {
     const app = await start();
     const { browser } = await signedIn(app);
     const open: EventSourceClient[] = [];
-    for (let count = 0; count < 12; count += 1) open.push(await listen(app, browser));
-    await until(() => streamsOf(app).size === 10);
-    expect(open.map(({ ended }) => ended)).toEqual([true, true, ...Array<boolean>(10).fill(false)]);
+    for (let count = 0; count < 22; count += 1) open.push(await listen(app, browser));
+    await until(() => streamsOf(app).size === 20);
+    expect(open.map(({ ended }) => ended)).toEqual([true, true, ...Array<boolean>(20).fill(false)]);
+  });
+
+  it('are over at once for HEAD, which has no body', async () => {
+    const app = await start();
+    const { browser } = await signedIn(app);
+    const response = await fetch(`${app.url}/events`, { method: 'HEAD', headers: cookies(browser) });
+    expect([200, 404]).toContain(response.status);
+    expect(streamsOf(app).size).toBe(0);
   });
 
   it('end when the application stops, and do not keep it from that', async () => {
