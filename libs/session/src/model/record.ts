@@ -128,6 +128,7 @@ export function withProfile(
   profile: UserProfile,
 ): SessionRecord {
   const { email, roles } = profile;
+  if (!email && !roles) return record;
   return {
     ...record,
     email: email && email.seq > clock.profileSeq ? email.value : record.email,
