@@ -21,6 +21,7 @@ export class SessionLifecycle implements OnModuleInit, OnApplicationShutdown {
 
   async onModuleInit(): Promise<void> {
     this.warnOfInsecureCookie();
+    this.warnOfNearCache();
     try {
       await this.store.ready();
     } catch (error) {
@@ -36,6 +37,11 @@ export class SessionLifecycle implements OnModuleInit, OnApplicationShutdown {
     this.events.onApplicationShutdown();
     await this.history.settle();
     await this.adapters.close();
+  }
+
+  private warnOfNearCache(): void {
+    if (!this.options.nearCache) return;
+    new Logger('SessionModule').warn('nearCache has no effect in this version: every request asks the store.');
   }
 
   private warnOfInsecureCookie(): void {
