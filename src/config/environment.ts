@@ -1,3 +1,4 @@
+import { createPrivateKey } from 'node:crypto';
 import { z } from 'zod';
 
 /** Injects the `Environment`. */
@@ -18,6 +19,8 @@ export interface Environment {
   readonly idleTimeout: string | undefined;
   readonly absoluteTimeout: string | undefined;
   readonly refreshGrace: string | undefined;
+  /** PEM. Without it access tokens are signed by a key that only this application has. */
+  readonly jwtPrivateKey: string | undefined;
   readonly nearCache: string | undefined;
   readonly logLevel: LogLevelName;
 }
@@ -53,6 +56,24 @@ const secrets = z
   })
   .optional();
 
+const privateKey = z
+  .string()
+  // Environment files hold one line.
+  .transform((text) => text.replaceAll('\\n', '\n'))
+  .refine(isP256, {
+    error:
+      'must be a PEM private key on P-256; make one with `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256`',
+  })
+  .optional();
+
+function isP256(pem: string): boolean {
+  try {
+    return createPrivateKey(pem).asymmetricKeyDetails?.namedCurve === 'prime256v1';
+  } catch {
+    return false;
+  }
+}
+
 const schema = z
   .object({
     NODE_ENV: z.string().optional(),
@@ -77,6 +98,7 @@ const schema = z
     IDLE_TIMEOUT: duration,
     ABSOLUTE_TIMEOUT: duration,
     REFRESH_GRACE: duration,
+    JWT_PRIVATE_KEY: privateKey,
     NEAR_CACHE: duration,
     LOG_LEVEL: z.enum(LOG_LEVELS, { error: `must be one of ${LOG_LEVELS.join(', ')}` }).default('log'),
   })
@@ -116,6 +138,7 @@ export function readEnvironment(variables: Readonly<Record<string, string | unde
     idleTimeout: data.IDLE_TIMEOUT,
     absoluteTimeout: data.ABSOLUTE_TIMEOUT,
     refreshGrace: data.REFRESH_GRACE,
+    jwtPrivateKey: data.JWT_PRIVATE_KEY,
     nearCache: data.NEAR_CACHE,
     logLevel: data.LOG_LEVEL,
   });

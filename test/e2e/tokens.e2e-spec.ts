@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto';
+import { createHmac, createPublicKey, generateKeyPairSync, verify, type JsonWebKey } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ADMIN, type Browser, type Reply, USER } from './support/browser.js';
 import { Sample, type SampleSettings, STACKS } from './support/sample.js';
@@ -58,6 +58,37 @@ describe.each(STACKS)('tokens, $adapter on $store', (stack) => {
     // No browser adds this header by itself, so that it matters not where the request came from.
     const elsewhere = { headers: { 'sec-fetch-site': 'cross-site' } };
     expect((await bearing(accessToken).patch('/me/preferences', { theme: 'light' }, elsewhere)).status).toBe(200);
+  });
+
+  it('publishes the public half of a key of its own, and nothing of a secret one (RFC 7517)', async () => {
+    await start();
+    expect((await sample.browser().get('/.well-known/jwks.json')).body).toEqual({ keys: [] });
+    await sample.close();
+    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }) as string;
+    await start({ env: { JWT_PRIVATE_KEY: pem.replaceAll('\n', '\\n') } });
+    const { keys } = (await sample.browser().get('/.well-known/jwks.json')).body as { keys: JsonWebKey[] };
+    expect(keys).toEqual([
+      {
+        kty: 'EC',
+        crv: 'P-256',
+        x: expect.any(String),
+        y: expect.any(String),
+        kid: expect.any(String),
+        alg: 'ES256',
+        use: 'sig',
+      },
+    ]);
+    const { accessToken } = (await sample.browser().signIn()).body as { accessToken: string };
+    const [header = '', payload = '', signature = ''] = accessToken.split('.');
+    const publicKey = createPublicKey({ key: keys[0] as JsonWebKey, format: 'jwk' });
+    const holds = verify(
+      'sha256',
+      Buffer.from(`${header}.${payload}`),
+      { key: publicKey, dsaEncoding: 'ieee-p1363' },
+      Buffer.from(signature, 'base64url'),
+    );
+    expect(holds).toBe(true);
   });
 
   it('a refresh gives a new pair and no cookie', async () => {

@@ -1,5 +1,10 @@
 import { assertUserId } from '../model/ids.js';
-import { readableHistory, SessionHistory, type HistoryLimits, type SessionHistoryEntry } from '../ports/session-history.js';
+import {
+  readableHistory,
+  SessionHistory,
+  type HistoryLimits,
+  type SessionHistoryEntry,
+} from '../ports/session-history.js';
 
 /** Users whose trail is looked at for each entry that is written: what is too old goes faster than new comes. */
 const SWEPT_PER_WRITE = 2;

@@ -38,7 +38,8 @@ export class RedisEventStream extends SessionEventStream {
   }
 
   async consume(group: string, consumer: EventConsumer, options: ConsumeOptions = {}): Promise<StopConsuming> {
-    if (typeof group !== 'string' || group === '') throw new InvalidArgumentError('group', 'must be a non-empty string');
+    if (typeof group !== 'string' || group === '')
+      throw new InvalidArgumentError('group', 'must be a non-empty string');
     const { from = 'now', retryAfter = RETRY_AFTER } = options;
     const isCluster = this.connection.client.isCluster;
     const member = new StreamConsumer(

@@ -3,7 +3,15 @@ import type { SessionEvent } from '../model/events.js';
 import { END_REASONS, type EndReason } from '../model/session.js';
 
 /** What scripts announce; `damaged` alone is told where it is seen, and to no other instance. */
-const PUBLISHED = ['created', 'renewed', 'refreshed', 'reuse-detected', 'rotation-lost', 'limit-reached', 'new-device'] as const;
+const PUBLISHED = [
+  'created',
+  'renewed',
+  'refreshed',
+  'reuse-detected',
+  'rotation-lost',
+  'limit-reached',
+  'new-device',
+] as const;
 
 type PublishedType = (typeof PUBLISHED)[number];
 const HEAD = /^1 ([A-Za-z0-9_-]{1,32}) ([a-z-]{1,32}) (\S{32}) (\d{1,15}) ([a-z-]{1,32})\n([^]*)$/;

@@ -1,5 +1,10 @@
 import { text } from '../model/record.js';
-import { readableHistory, SessionHistory, type HistoryLimits, type SessionHistoryEntry } from '../ports/session-history.js';
+import {
+  readableHistory,
+  SessionHistory,
+  type HistoryLimits,
+  type SessionHistoryEntry,
+} from '../ports/session-history.js';
 import type { RedisKeys } from './keys.js';
 import { scripts } from './lua/scripts.generated.js';
 import type { RedisConnection } from './redis-connection.js';
@@ -24,15 +29,22 @@ export class RedisSessionHistory extends SessionHistory {
     // The key is an address and no proof: the entry says whose it is.
     const member = JSON.stringify({ ...entry, userId: text('userId', userId) });
     const args = [member, entry.at, maxEntries, retention, this.timeShift()];
-    await this.connection.ask(async () => evaluate(this.connection.client, scripts.addHistory, [this.keyOf(userId)], args));
+    await this.connection.ask(async () =>
+      evaluate(this.connection.client, scripts.addHistory, [this.keyOf(userId)], args),
+    );
   }
 
   async list(userId: string, { limit }: { limit?: number } = {}): Promise<SessionHistoryEntry[]> {
     const keys = this.keys.ofUser(userId);
     const now = (await this.connection.clockFor(keys.slot)).now() + this.timeShift();
     const since = now - this.limits.retention;
-    const members = await this.connection.ask(async () => this.connection.client.zrangebyscore(this.keyOf(userId), since, '+inf'));
-    return readableHistory(members.flatMap((member) => entryIn(member, userId)), limit);
+    const members = await this.connection.ask(async () =>
+      this.connection.client.zrangebyscore(this.keyOf(userId), since, '+inf'),
+    );
+    return readableHistory(
+      members.flatMap((member) => entryIn(member, userId)),
+      limit,
+    );
   }
 
   async clear(userId: string): Promise<void> {

@@ -145,7 +145,10 @@ export class StreamConsumer {
   }
 
   /** Makes the group where it is not there yet. Null where there is no stream. */
-  private async inGroup(key: string, command: (client: RedisConnection['client']) => Promise<unknown>): Promise<unknown> {
+  private async inGroup(
+    key: string,
+    command: (client: RedisConnection['client']) => Promise<unknown>,
+  ): Promise<unknown> {
     const { group, begins } = this.settings;
     try {
       return await this.ask(command, says('NOGROUP'));
@@ -153,7 +156,10 @@ export class StreamConsumer {
       if (!says('NOGROUP')(error)) throw error;
     }
     try {
-      await this.ask((client) => client.call('XGROUP', 'CREATE', key, group, begins), says('requires the key to exist', 'BUSYGROUP'));
+      await this.ask(
+        (client) => client.call('XGROUP', 'CREATE', key, group, begins),
+        says('requires the key to exist', 'BUSYGROUP'),
+      );
     } catch (error) {
       if (says('requires the key to exist')(error)) return null;
       if (!says('BUSYGROUP')(error)) throw error;
@@ -162,10 +168,15 @@ export class StreamConsumer {
   }
 
   private async forget(key: string, leaving: string): Promise<void> {
-    await this.ask((client) => evaluate(client, scripts.forgetConsumers, [key], [this.settings.group, GONE_AFTER, leaving]));
+    await this.ask((client) =>
+      evaluate(client, scripts.forgetConsumers, [key], [this.settings.group, GONE_AFTER, leaving]),
+    );
   }
 
-  private ask<T>(command: (client: RedisConnection['client']) => Promise<T>, pass?: (error: unknown) => boolean): Promise<T> {
+  private ask<T>(
+    command: (client: RedisConnection['client']) => Promise<T>,
+    pass?: (error: unknown) => boolean,
+  ): Promise<T> {
     return this.connection.ask(() => command(this.connection.client), pass);
   }
 

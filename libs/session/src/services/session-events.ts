@@ -9,7 +9,7 @@ import { SafeObservable } from './safe-observable.js';
 
 /**
  * Everything that happens to sessions: what this instance did, and what others did as far as the store brings it. An event
- * with `remote: false` is this instance's own; exactly one instance has it so.
+ * with `remote: false` is this instance's own; no other has it so.
  *
  * Names are the types of events, and kinds of ends: `expired`, `evicted`, `replaced`, `revoked`. What a listener or subscriber
  * throws is logged and disturbs nobody.

@@ -70,7 +70,8 @@ export class SessionHistoryWriter implements OnModuleInit {
   }
 
   private async giveUp(error: unknown): Promise<void> {
-    if (!this.failing) this.logger.warn(`The audit trail cannot be written: ${error instanceof Error ? error.message : String(error)}`);
+    if (!this.failing)
+      this.logger.warn(`The audit trail cannot be written: ${error instanceof Error ? error.message : String(error)}`);
     this.failing = true;
   }
 
@@ -128,7 +129,9 @@ export function historyOf(store: SessionStore, { history }: Pick<ResolvedSession
   if (!history) return new NoSessionHistory();
   const kept = store.history?.(history) ?? null;
   if (kept) return kept;
-  throw new ConfigurationError('history: your store keeps no audit trail. Give it a method history(), or leave the option out.');
+  throw new ConfigurationError(
+    'history: your store keeps no audit trail. Give it a method history(), or leave the option out.',
+  );
 }
 
 function off(): ConfigurationError {

@@ -87,7 +87,11 @@ function makeInstruments(meter: TelemetryMeter): Instruments {
   };
 }
 
-async function measure(instruments: Instruments, operation: StoreOperation, run: () => Promise<unknown>): Promise<unknown> {
+async function measure(
+  instruments: Instruments,
+  operation: StoreOperation,
+  run: () => Promise<unknown>,
+): Promise<unknown> {
   const { storeDuration, touches, sweeps, swept } = instruments;
   const startedAt = performance.now();
   let outcome = 'ok';

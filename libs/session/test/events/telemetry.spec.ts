@@ -235,6 +235,12 @@ describe('observedStore', () => {
     await store.findByDevice('ada', 'd');
     expect(seen).toEqual(['create', 'getActiveSessions', 'destroy', 'findByDevice']);
     expect(store.aliases()).toBe(inner.aliases());
+    const spy = jest.spyOn(store, 'count');
+    expect(await store.count()).toBe(0);
+    expect(spy).toHaveBeenCalledTimes(1);
+    spy.mockRestore();
+    await store.count();
+    expect(seen.filter((operation) => operation === 'count')).toHaveLength(2);
     await store.close();
   });
 });

@@ -1,3 +1,5 @@
+import { jest } from '@jest/globals';
+import { Socket } from 'node:net';
 import { newTokenId } from '../../src/model/access-claims.js';
 import { CredentialCodec } from '../../src/model/credential.js';
 import { MemorySessionStore } from '../../src/memory/memory-session-store.js';
@@ -85,6 +87,36 @@ describe('hostile access tokens (ASVS 5.0, 9.1.1 to 9.2.4; RFC 8725)', () => {
     await expect(tokens.verify(token as string)).rejects.toMatchObject({ code: 'invalid_token' });
     await expect(tokens.refresh(token)).rejects.toMatchObject({ code: 'invalid_token' });
     expect(store.commands).toBe(0);
+  });
+});
+
+describe('keys that come with the token', () => {
+  it('ASVS 9.1.3: jwk, jku, x5u and x5c are 401, and nobody is asked for them', async () => {
+    const connect = jest.spyOn(Socket.prototype, 'connect');
+    const injected = hostile.filter(({ name }) => /header (jwk|jku|x5u|x5c) /.test(name));
+    expect(injected.length).toBeGreaterThanOrEqual(20);
+    for (const { token } of injected)
+      await expect(tokens.verify(token)).rejects.toMatchObject({ code: 'invalid_token' });
+    expect(connect).not.toHaveBeenCalled();
+    connect.mockRestore();
+  });
+
+  it('ASVS 9.2.3: a token for another audience is 401, and each of several of ours is good', async () => {
+    const at = (audience: string | string[]): TokenService => {
+      const own = resolveSessionOptions({
+        jwt: {
+          issuer: 'https://issuer.example',
+          audience,
+          keys: [{ kid: 'hs', alg: 'HS256', secret: keys.hs.secret }],
+        },
+      });
+      return new TokenService(store, new CredentialCodec(own.keys.credential), own);
+    };
+    const token = goodToken(keys, { ...claims, aud: ['billing', 'api'] });
+    for (const audience of ['api', 'billing', ['x', 'api']])
+      expect((await at(audience).verify(token)).tokenId).toBe(claims.jti);
+    for (const audience of ['x', 'ap', ['x', 'y']])
+      await expect(at(audience).verify(token)).rejects.toMatchObject({ code: 'invalid_token' });
   });
 });
 

@@ -1,5 +1,5 @@
--- Announces what a process found out by itself and no script saw. Atomic only in that consumers and listeners are told
--- together. A repeat is told twice: listeners of `remote` events are few and must bear it.
+-- Announces what a process found out by itself and no script saw. A script so that consumers and listeners are told by the
+-- same rules as of everything else. Changes nothing; sent twice, other instances are told twice.
 -- KEYS, ARGV[1..5]: see header.lua. ARGV[6] the event, JSON.
 -- Returns {'announced'}, or what header.lua returns.
 -- include: ends.lua
