@@ -49,12 +49,7 @@ export class RequestAuthenticator {
 
   /** @throws {StoreUnavailableError} */
   authenticate(exchange: HttpExchange): Promise<RequestAuthentication> {
-    const known = this.ofRequest.get(exchange.key);
-    if (known) return known;
-    const asked = this.judge(exchange);
-    this.telemetry?.countRequest(asked);
-    this.ofRequest.set(exchange.key, asked);
-    return asked;
+    return this.once(exchange, () => this.judge(exchange));
   }
 
   /**
@@ -66,12 +61,7 @@ export class RequestAuthenticator {
     exchange: HttpExchange,
     admit: () => Promise<VerifiedAccessToken>,
   ): Promise<RequestAuthentication> {
-    const known = this.ofRequest.get(exchange.key);
-    if (known) return known;
-    const asked = answered(() => this.byBearer(exchange, admit));
-    this.telemetry?.countRequest(asked);
-    this.ofRequest.set(exchange.key, asked);
-    return asked;
+    return this.once(exchange, () => this.byBearer(exchange, admit));
   }
 
   /**
@@ -109,17 +99,25 @@ export class RequestAuthenticator {
     this.ofCookie.set(exchange.key, Promise.resolve(cookie));
   }
 
-  private judge(exchange: HttpExchange): Promise<RequestAuthentication> {
-    return answered(async () => {
-      const token = bearerTokenOf(exchange);
-      if (token !== null) return this.byBearer(exchange, () => this.verify(token));
-      if (this.cookie.read(exchange) === null) return { state: 'none' };
-      this.csrf.check(exchange);
-      const authentication = await this.authenticateCookie(exchange);
-      if (!authentication) return { state: 'none' };
-      const suspicion = await this.policy.judge(exchange, authentication.live);
-      return { state: 'authenticated', transport: 'cookie', suspicion, ...authentication };
-    });
+  /** What the request was judged to be before, else what it is judged to be now. */
+  private once(exchange: HttpExchange, judge: () => Promise<RequestAuthentication>): Promise<RequestAuthentication> {
+    const known = this.ofRequest.get(exchange.key);
+    if (known) return known;
+    const asked = answered(judge);
+    this.telemetry?.countRequest(asked);
+    this.ofRequest.set(exchange.key, asked);
+    return asked;
+  }
+
+  private async judge(exchange: HttpExchange): Promise<RequestAuthentication> {
+    const token = bearerTokenOf(exchange);
+    if (token !== null) return this.byBearer(exchange, () => this.verify(token));
+    if (this.cookie.read(exchange) === null) return { state: 'none' };
+    this.csrf.check(exchange);
+    const authentication = await this.authenticateCookie(exchange);
+    if (!authentication) return { state: 'none' };
+    const suspicion = await this.policy.judge(exchange, authentication.live);
+    return { state: 'authenticated', transport: 'cookie', suspicion, ...authentication };
   }
 
   private async verify(token: string): Promise<VerifiedAccessToken> {
