@@ -3,17 +3,51 @@ const SRC = '^libs/session/src/';
 /** The layers of the library, and what each may import beside itself. */
 const LAYERS = {
   model: [],
+  // Runs in browsers: nothing of the server may get into it.
+  client: [],
   ports: ['model'],
   options: ['model', 'ports'],
   memory: ['model', 'ports', 'options'],
+  'near-cache': ['model', 'ports'],
   redis: ['model', 'ports', 'options'],
-  services: ['model', 'ports', 'options'],
-  http: ['model', 'ports', 'options', 'services'],
-  // Sessions whose id a framework draws: what the stores of express and fastify have in common.
-  aliased: ['model', 'ports', 'options', 'redis', 'services'],
-  express: ['model', 'ports', 'options', 'memory', 'redis', 'services', 'aliased'],
-  fastify: ['model', 'ports', 'options', 'memory', 'redis', 'services', 'aliased'],
-  module: ['model', 'ports', 'options', 'memory', 'redis', 'services', 'http', 'express'],
+  events: ['model', 'ports', 'options'],
+  tokens: ['model', 'ports', 'options', 'events', 'sessions'],
+  sessions: ['model', 'ports', 'options', 'events', 'tokens'],
+  location: ['model', 'ports', 'options'],
+  http: ['model', 'ports', 'options', 'sessions', 'tokens', 'events', 'location'],
+  'device-bound': ['model', 'ports', 'options', 'sessions', 'tokens', 'events', 'http'],
+  passport: ['model', 'ports', 'options', 'sessions', 'tokens', 'http', 'core'],
+  // Types that only authors of a store need; nothing of the library imports them from here.
+  store: ['model', 'ports', 'options', 'memory', 'redis'],
+  core: ['model', 'ports', 'options', 'near-cache', 'sessions', 'tokens', 'events', 'location', 'http', 'device-bound'],
+  // For operators, who have Redis but no application.
+  admin: ['model', 'ports', 'options', 'redis', 'sessions'],
+  standalone: ['model', 'ports', 'options', 'sessions', 'tokens', 'http', 'core'],
+  // What the stores for express-session and @fastify/session have in common lies in frameworks/engine.
+  frameworks: ['model', 'ports', 'options', 'memory', 'redis', 'sessions', 'tokens', 'events', 'http'],
+  // The suite that authors of stores run; nothing of the library imports it.
+  'store-contract': ['model', 'ports', 'options'],
+  // Sessions in the tests of applications.
+  terminus: ['model', 'ports', 'options'],
+  swagger: ['model', 'options', 'http'],
+  websockets: ['model', 'ports', 'tokens', 'http', 'core'],
+  graphql: ['http'],
+  testing: ['model', 'options', 'memory', 'sessions', 'http', 'core', 'module'],
+  module: [
+    'model',
+    'ports',
+    'options',
+    'memory',
+    'redis',
+    'sessions',
+    'tokens',
+    'events',
+    'location',
+    'http',
+    'device-bound',
+    'core',
+    'frameworks',
+  ],
 };
 
 /** @type {import('dependency-cruiser').IConfiguration} */
@@ -35,9 +69,10 @@ module.exports = {
     })),
     {
       name: 'model-is-pure',
-      comment: 'The model knows neither Nest nor any technology.',
+      // Its errors are HttpExceptions: only by that class do the exception filters of applications know a status.
+      comment: 'The model knows neither Nest nor any technology; errors alone extend HttpException.',
       severity: 'error',
-      from: { path: `${SRC}model/` },
+      from: { path: `${SRC}model/`, pathNot: `${SRC}model/errors\\.ts$` },
       to: { path: 'node_modules/(@nestjs|ioredis|passport|express|fastify|rxjs)' },
     },
     {
@@ -51,15 +86,22 @@ module.exports = {
       name: 'optional-peers-in-subpaths',
       comment: 'Nobody needs to install what only a subpath uses.',
       severity: 'error',
-      // The module loads telemetry behind an import() that may fail.
+      // The core loads telemetry and @nestjs/jwt behind an import() that may fail.
       from: {
         path: `${SRC}(${Object.keys(LAYERS).join('|')})/`,
-        pathNot: `${SRC}((express|fastify)/|module/load-telemetry\\.ts)`,
+        pathNot: `${SRC}(frameworks/(express|fastify)/|location/maxmind/|core/load-(telemetry|jwt-signers)\\.ts|passport/|swagger/|terminus/|testing/|websockets/|client/react/)`,
       },
       to: {
-        path: 'node_modules/(@nestjs/terminus|@opentelemetry/api|express-session|maxmind)',
+        path: 'node_modules/(@nestjs/(jwt|passport|swagger|terminus|testing|websockets)|@opentelemetry/api|express-session|maxmind|passport(-jwt)?|supertest|react)/',
         dependencyTypesNot: ['type-only'],
       },
+    },
+    {
+      name: 'client-in-browsers',
+      comment: 'The client runs in browsers, where Node has no modules, and depends on nothing but React for its hook.',
+      severity: 'error',
+      from: { path: `${SRC}client/` },
+      to: { path: '.', pathNot: `${SRC}client/|node_modules/(@types/)?react/` },
     },
     {
       name: 'one-door',
@@ -91,6 +133,13 @@ module.exports = {
       severity: 'error',
       from: { path: SRC },
       to: { couldNotResolve: true },
+    },
+    {
+      name: 'cli-is-a-user',
+      comment: 'The command line imports nestjs-sessions by name.',
+      severity: 'error',
+      from: { path: '^libs/session-cli/src/' },
+      to: { path: '^libs/session/(src|test)/' },
     },
     {
       name: 'sample-is-a-user',

@@ -6,6 +6,7 @@ WORKDIR /app
 # First what decides on the dependencies, so that they are installed again only when it changes.
 COPY package.json package-lock.json .npmrc ./
 COPY libs/session/package.json libs/session/
+COPY libs/session-cli/package.json libs/session-cli/
 RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY . .
 RUN npm run build && npm prune --omit=dev --ignore-scripts --no-audit --no-fund && mkdir -p libs/session/node_modules
@@ -19,6 +20,7 @@ COPY --from=build /app/libs/session/package.json libs/session/
 COPY --from=build /app/libs/session/dist libs/session/dist
 COPY --from=build /app/libs/session/node_modules libs/session/node_modules
 COPY --from=build /app/dist dist
+COPY --from=build /app/public public
 USER node
 EXPOSE 3000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \

@@ -39,7 +39,7 @@ try {
   const perSession = ((await usedMemory()) - before) / sessions;
   const { record, key } = await sizes();
   console.log(
-    `${sessions} sessions, one a user, record of ${record} bytes, both lineages (${binary}, ${await version()})`,
+    `${sessions} sessions, one a user, record of ${record} bytes, both families (${binary}, ${await version()})`,
   );
   console.log(`created in ${seconds.toFixed(1)} s, ${Math.round(sessions / seconds)} a second from one process`);
   console.log(

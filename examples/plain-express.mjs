@@ -1,18 +1,12 @@
 // Express without Nest and without express-session: the library's own cookie and its tokens.
 import express from 'express';
-import {
-  MemorySessionStore,
-  RedisSessionStore,
-  requireSession,
-  sessionMiddleware,
-  sessionOf,
-  validateToken,
-} from 'nestjs-sessions';
+import { MemorySessionStore, RedisSessionStore, sessionOf } from 'nestjs-sessions';
+import { requireSession, sessionMiddleware, validateToken } from 'nestjs-sessions/standalone';
 import { sessionErrorHandler } from 'nestjs-sessions/express';
 import { isRight, redis, secret, serveExpress } from './support.mjs';
 
 const store = redis ? new RedisSessionStore(redis) : new MemorySessionStore();
-const sessions = sessionMiddleware({
+const sessions = await sessionMiddleware({
   store,
   secrets: secret,
   // Over plain http on this machine; leave it out where you serve https.

@@ -2,9 +2,9 @@
 // neither a failed build nor two builds at a time leave half a dist behind. Unchanged inputs are not rebuilt.
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { inlineLua } from './inline-lua.mjs';
 
@@ -13,7 +13,10 @@ const library = join(root, 'libs/session');
 const dist = join(library, 'dist');
 const stamp = join(dist, '.inputs');
 const draft = join(library, `.dist-${process.pid}`);
-const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc');
+const require = createRequire(import.meta.url);
+const tsc = require.resolve('typescript/bin/tsc');
+/** @type {typeof import('typescript')} */
+const ts = require('typescript');
 
 try {
   inlineLua();
@@ -33,10 +36,10 @@ try {
 async function build(inputs) {
   const started = Date.now();
   removeAbandonedDrafts();
-  const complaints = await Promise.all([compile('esm'), compile('cjs')]);
-  // Most errors are found by both.
-  const lines = new Set(complaints.flatMap((output) => output.split('\n')));
-  if (complaints.some((output) => output !== '')) throw new Error(`it does not compile\n${[...lines].join('\n')}`);
+  const errors = await compile();
+  if (errors !== '') throw new Error(`it does not compile\n${errors}`);
+  removeInternalDeclarations();
+  emitCommonJs();
   writeFileSync(join(draft, 'cjs/package.json'), '{ "type": "commonjs" }\n');
   writeFileSync(join(draft, '.inputs'), inputs);
   swapIn();
@@ -72,31 +75,75 @@ function swapIn() {
   }
 }
 
-/**
- * @param {'esm' | 'cjs'} kind
- * @returns {Promise<string>} what the compiler complained about, empty when it did not
- */
-function compile(kind) {
-  const outDir = join(draft, kind);
+/** Checks all types and writes ES modules and declarations; returns what the compiler reports, empty when it does not. */
+function compile() {
+  const outDir = join(draft, 'esm');
   mkdirSync(outDir, { recursive: true });
-  const args = [tsc, '-p', join(library, `tsconfig.${kind}.json`), '--outDir', outDir];
+  const args = [tsc, '-p', join(library, 'tsconfig.esm.json'), '--outDir', outDir];
   const child = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] });
   let output = '';
   child.stdout.on('data', (chunk) => (output += chunk));
-  return new Promise((resolve, reject) => {
+  return new Promise((/** @type {(output: string) => void} */ resolve, reject) => {
     child.once('error', reject);
-    child.once('close', (code) => resolve(code === 0 ? '' : output || `the ${kind} compilation ended with ${code}`));
+    child.once('close', (code) => resolve(code === 0 ? '' : output || `the compilation ended with ${code}`));
   });
 }
 
-/** A subpath is a folder of src with an index.ts; package.json must name it, or nobody could import it. */
+/** The types hold already: CommonJS needs each file transpiled, and the same declarations. */
+function emitCommonJs() {
+  const { config } = ts.readConfigFile(join(library, 'tsconfig.esm.json'), ts.sys.readFile);
+  const { options } = ts.parseJsonConfigFileContent(config, ts.sys, library);
+  const compilerOptions = {
+    ...options,
+    module: ts.ModuleKind.CommonJS,
+    moduleResolution: ts.ModuleResolutionKind.Bundler,
+    declaration: false,
+  };
+  for (const entry of readdirSync(join(library, 'src'), { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile() || !entry.name.endsWith('.ts')) continue;
+    const folder = relative(join(library, 'src'), entry.parentPath);
+    const target = join(draft, 'cjs', folder);
+    mkdirSync(target, { recursive: true });
+    const source = readFileSync(join(entry.parentPath, entry.name), 'utf8');
+    const { outputText } = ts.transpileModule(source, { compilerOptions, fileName: entry.name });
+    const name = entry.name.slice(0, -3);
+    writeFileSync(join(target, `${name}.js`), outputText);
+    const declarations = join(draft, 'esm', folder, `${name}.d.ts`);
+    if (existsSync(declarations)) cpSync(declarations, join(target, `${name}.d.ts`));
+  }
+}
+
+/** Deletes the declarations that no door of the package leads to: half of all, and of use to nobody. */
+function removeInternalDeclarations() {
+  const esm = join(draft, 'esm');
+  const reachable = new Set();
+  const next = readdirSync(esm, { recursive: true, encoding: 'utf8' })
+    .filter((file) => /(^|[\\/])index\.d\.ts$/.test(file))
+    .map((file) => join(esm, file));
+  for (let file = next.pop(); file !== undefined; file = next.pop()) {
+    if (reachable.has(file)) continue;
+    reachable.add(file);
+    for (const { fileName } of ts.preProcessFile(readFileSync(file, 'utf8')).importedFiles) {
+      if (fileName.startsWith('.')) next.push(join(dirname(file), fileName.replace(/\.js$/, '.d.ts')));
+    }
+  }
+  for (const entry of readdirSync(esm, { recursive: true, withFileTypes: true })) {
+    const file = join(entry.parentPath, entry.name);
+    if (file.endsWith('.d.ts') && !reachable.has(file)) rmSync(file);
+  }
+}
+
+/** Every index.ts in a folder of src is the door of a subpath: package.json must export it, or nobody could import it. */
 function checkSubpaths() {
   const { exports, typesVersions } = JSON.parse(readFileSync(join(library, 'package.json'), 'utf8'));
-  for (const entry of readdirSync(join(library, 'src'), { withFileTypes: true })) {
-    if (!entry.isDirectory() || !existsSync(join(library, 'src', entry.name, 'index.ts'))) continue;
-    if (exports[`./${entry.name}`] === undefined || typesVersions['*'][entry.name] === undefined) {
+  const exported = new Set(Object.values(exports).map((entry) => entry.import?.default));
+  const typed = new Set(Object.values(typesVersions['*']).flat());
+  for (const entry of readdirSync(join(library, 'src'), { recursive: true, withFileTypes: true })) {
+    const folder = relative(join(library, 'src'), entry.parentPath);
+    if (entry.name !== 'index.ts' || folder === '') continue;
+    if (!exported.has(`./dist/esm/${folder}/index.js`) || !typed.has(`./dist/cjs/${folder}/index.d.ts`)) {
       throw new Error(
-        `libs/session/src/${entry.name}/index.ts makes a subpath: run "node scripts/add-subpath.mjs ${entry.name}"`,
+        `libs/session/src/${folder}/index.ts is exported by no subpath: run "node scripts/add-subpath.mjs ${folder}"`,
       );
     }
   }
@@ -107,7 +154,7 @@ function hashOfInputs() {
   const fixed = ['package-lock.json', 'tsconfig.base.json', 'scripts/build-library.mjs'].map((file) =>
     join(root, file),
   );
-  const own = ['package.json', 'tsconfig.esm.json', 'tsconfig.cjs.json'].map((file) => join(library, file));
+  const own = ['package.json', 'tsconfig.esm.json'].map((file) => join(library, file));
   const sources = readdirSync(join(library, 'src'), { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
     .map((entry) => join(entry.parentPath, entry.name))

@@ -57,6 +57,13 @@ await check('GET /me knows the user by the cookie, and nobody without', async ()
   if (!body.includes('user@example.com')) throw new Error(`got ${body}`);
 });
 
+await check('GET / is the page, and what it loads is there', async () => {
+  const page = await (await fetch(`${url}/`)).text();
+  const files = [...page.matchAll(/(?:src|href)="(\/[^"]+)"/g)].map(([, file]) => file);
+  if (files.length < 4) throw new Error(`got ${page}`);
+  for (const file of [...files, '/client/index.js']) await expectStatus(await fetch(url + file), 200);
+});
+
 await check('SIGTERM ends it in order', async () => {
   app.kill('SIGTERM');
   const timer = setTimeout(() => app.kill('SIGKILL'), 10_000);

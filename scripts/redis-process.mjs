@@ -4,6 +4,7 @@ import {
   accessSync,
   closeSync,
   constants,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   openSync,
@@ -78,15 +79,18 @@ export class RedisProcess {
   #child;
   #binary;
   #args;
+  #config;
   #dir;
   #exited = Promise.resolve();
 
   /**
-   * @param {{ binary: string, port: number, args?: readonly string[] }} options `args` come last, so they win over ours.
+   * @param {{ binary: string, port: number, args?: readonly string[], config?: string }} options `args` come last, so they
+   * win over ours; `config` is the text of a file that the server may rewrite, as a Sentinel must.
    */
-  constructor({ binary, port, args = [] }) {
+  constructor({ binary, port, args = [], config }) {
     this.#binary = binary;
     this.#args = args;
+    this.#config = config;
     this.port = port;
     this.#dir = mkdtempSync(join(process.env[REGISTRY] || tmpdir(), 'sessions-redis-'));
   }
@@ -110,7 +114,8 @@ export class RedisProcess {
     if (this.#child) throw new Error(`the Redis server of port ${this.port} is running already`);
     mkdirSync(this.#dir, { recursive: true });
     const log = openSync(join(this.#dir, 'server.log'), 'a');
-    const child = spawn(this.#binary, [...baseArgs(this.#binary, this.port), '--dir', this.#dir, ...this.#args], {
+    const args = ['--dir', this.#dir, ...this.#args];
+    const child = spawn(this.#binary, [...this.#configFile(), ...baseArgs(this.#binary, this.port), ...args], {
       stdio: ['ignore', log, log],
     });
     closeSync(log);
@@ -170,13 +175,21 @@ export class RedisProcess {
     clearTimeout(last);
   }
 
+  /** Written once: what a server made of it must outlive a restart. */
+  #configFile() {
+    if (this.#config === undefined) return [];
+    const file = join(this.#dir, 'server.conf');
+    if (!existsSync(file)) writeFileSync(file, this.#config);
+    return [file];
+  }
+
   async #answers() {
     const deadline = Date.now() + 10_000;
     while (Date.now() < deadline) {
       if (this.#child === undefined) throw new Error(`${this.#binary} ended at once:\n${this.#log()}`);
       const answer = await ask(this.port, 'INFO server');
       // Whoever else took the port answers as well.
-      if (answer.startsWith('-NOAUTH') || answer.includes(`process_id:${this.#child.pid}\r`)) return;
+      if (answer.startsWith('-NOAUTH') || answer.includes(`process_id:${this.#child?.pid}\r`)) return;
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
     await this.kill();
@@ -190,12 +203,12 @@ export class RedisProcess {
 
 /**
  * Starts a server on a free port; tries another one when somebody else took the port meanwhile.
- * @param {{ binary: string, args?: readonly string[], pickPort?: () => Promise<number> }} options
+ * @param {{ binary: string, args?: readonly string[], config?: string, pickPort?: () => Promise<number> }} options
  * @returns {Promise<RedisProcess>}
  */
-export async function startRedisProcess({ binary, args = [], pickPort = freePort }) {
+export async function startRedisProcess({ binary, args = [], config, pickPort = freePort }) {
   for (let attempt = 1; ; attempt++) {
-    const server = new RedisProcess({ binary, args, port: await pickPort() });
+    const server = new RedisProcess({ binary, args, config, port: await pickPort() });
     try {
       await server.start();
       return server;

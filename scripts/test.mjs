@@ -6,6 +6,8 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { aptInstall } from './apt-install.mjs';
+import { findOrInstallChromium } from './chromium.mjs';
 import { findServerBinary, ping, startRedisProcess } from './redis-process.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -31,6 +33,12 @@ for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) {
 let code = 1;
 try {
   const url = await obtainRedis();
+  if (process.env.SKIP_BROWSER !== '1' && findOrInstallChromium() === undefined) {
+    throw new Error(
+      'no Chromium found for the tests in a real browser. Install one (Debian: apt-get install chromium libnss3-tools), ' +
+        'name one with TEST_CHROMIUM, or leave these tests out with SKIP_BROWSER=1.',
+    );
+  }
   if (interrupted === undefined) code = await runJest(url);
 } catch (error) {
   console.error(`npm test: ${error instanceof Error ? error.message : error}`);
@@ -99,21 +107,8 @@ function docker(args) {
 
 /** Only as root on Debian, where it needs no question asked; everybody else is told what to install. */
 function installRedis() {
-  const isDebianRoot = process.getuid?.() === 0 && existsSync('/etc/debian_version');
-  if (!isDebianRoot || spawnSync('apt-get', ['--version'], { stdio: 'ignore' }).status !== 0) return;
-  console.log('npm test: installing redis-server (apt-get)');
   const busyBefore = isDefaultPortTaken();
-  const options = /** @type {const} */ ({
-    encoding: 'utf8',
-    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
-  });
-  for (const args of [
-    ['update', '-qq'],
-    ['install', '-y', '-qq', '--no-install-recommends', 'redis-server'],
-  ]) {
-    const { status, stderr } = spawnSync('apt-get', args, options);
-    if (status !== 0) console.error(`npm test: apt-get ${args[0]} failed: ${(stderr ?? '').trim()}`);
-  }
+  if (!aptInstall('redis-server', ['redis-server'])) return;
   // The package starts a server of its own where it can; nobody asked for that one.
   if (!busyBefore && isDefaultPortTaken()) {
     spawnSync('service', ['redis-server', 'stop'], { stdio: 'ignore' });

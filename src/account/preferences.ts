@@ -9,9 +9,9 @@ export const preferencesBody = body({
     .string({ error: 'must be text' })
     .regex(/^[a-z]{2,3}(-[A-Z]{2})?$/, { error: 'must be a language such as "de" or "de-AT"' })
     .optional(),
-});
+}).meta({ example: { theme: 'dark' } });
 
-/** What the application keeps in a session. They live as long as it does. */
+/** The application's data in a session, kept as long as the session lives. */
 export interface Preferences {
   theme?: (typeof THEMES)[number] | undefined;
   language?: string | undefined;

@@ -2,7 +2,7 @@ import { type ArgumentsHost, Catch, type ExceptionFilter } from '@nestjs/common'
 import { HttpAdapterHost } from '@nestjs/core';
 import { TooManyFailures } from './too-many-failures.js';
 
-/** Adds when to try again, on Express and Fastify alike. */
+/** Adds the header Retry-After, on Express and Fastify. */
 @Catch(TooManyFailures)
 export class TooManyFailuresFilter implements ExceptionFilter<TooManyFailures> {
   constructor(private readonly host: HttpAdapterHost) {}

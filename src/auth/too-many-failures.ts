@@ -1,6 +1,6 @@
 import { HttpException, HttpStatus } from '@nestjs/common';
 
-/** Too many wrong passwords from one address for one account. */
+/** Too many wrong passwords for one account from one address. */
 export class TooManyFailures extends HttpException {
   /** Seconds to wait, at least one. */
   readonly retryAfter: number;

@@ -1,7 +1,7 @@
 import { ConsoleLogger, type LogLevel } from '@nestjs/common';
 import { LOG_LEVELS, type Environment } from './environment.js';
 
-/** Logs the level that was asked for and everything graver; one JSON line each in production. */
+/** Logs at the given level and above; as JSON lines in production. */
 export function appLogger({ logLevel, production }: Environment): ConsoleLogger {
   const logLevels = LOG_LEVELS.slice(1, LOG_LEVELS.indexOf(logLevel) + 1) as LogLevel[];
   return new ConsoleLogger({ logLevels, json: production });

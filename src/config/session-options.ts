@@ -3,17 +3,18 @@ import type { JwtKeyOptions, SessionModuleOptions } from 'nestjs-sessions';
 import type { Metrics } from '../metrics/metrics.js';
 import type { Environment } from './environment.js';
 
-/** Who issues access tokens, and for which service they are. Verifiers compare both, character by character. */
+/** Issuer and audience of access tokens. Verifiers compare both exactly. */
 const ISSUER = 'https://sample.example.com';
 const AUDIENCE = 'https://sample.example.com/api';
 
-/** What the library gets to know of the environment. What is left out has the library's default. */
+/** The library's options from the environment. Omitted options keep the library's defaults. */
 export function sessionOptions(environment: Environment, metrics?: Metrics): SessionModuleOptions {
-  const { redisUrl, secrets, idleTimeout, absoluteTimeout, refreshGrace, nearCache, production, jwtPrivateKey } =
+  const { redis, secrets, idleTimeout, absoluteTimeout, refreshGrace, nearCache, production, jwtPrivateKey } =
     environment;
+  const { deviceBound, dpop } = environment;
   return {
     keyPrefix: environment.keyPrefix,
-    ...(redisUrl !== undefined && { redis: redisUrl }),
+    ...(redis !== undefined && { redis }),
     ...(secrets !== undefined && { secrets }),
     session: {
       ...(idleTimeout !== undefined && { idleTimeout }),
@@ -24,18 +25,26 @@ export function sessionOptions(environment: Environment, metrics?: Metrics): Ses
       audience: AUDIENCE,
       ...(refreshGrace !== undefined && { refreshGrace }),
       ...(jwtPrivateKey !== undefined && { keys: [signingKey(jwtPrivateKey)] }),
+      // Not required: the page signs in for the cookie, and gets tokens beside it that it does not use.
+      ...(dpop && { dpop: 'optional' }),
     },
-    // Browsers keep a Secure cookie, and with it the __Host- prefix, only for https.
+    // Browsers keep a Secure cookie, and so the __Host- prefix, only with https.
     ...(!production && { cookie: { name: 'session', secure: false } }),
-    // A browser that names no device is told again by its own cookie: signing in there again replaces its session.
+    // A browser without a device id is recognised by a cookie: signing in there again replaces its session.
     device: { cookie: true },
+    // A browser proves its device for one session at a time.
+    ...(!deviceBound && { accounts: true }),
     history: true,
     ...(metrics && { telemetry: { meterProvider: metrics.meterProvider } }),
     ...(nearCache !== undefined && { nearCache: { maxStale: nearCache } }),
+    ...(deviceBound && { deviceBound }),
   };
 }
 
-/** Named after its public half, so that every instance names it alike and another key has another name. */
+/**
+ * The key's id is a digest of its public half, so that every instance uses the same id and another key gets another
+ * one.
+ */
 function signingKey(privateKey: string): JwtKeyOptions {
   const der = createPublicKey(privateKey).export({ type: 'spki', format: 'der' });
   return { kid: hash('sha256', der, 'base64url').slice(0, 12), alg: 'ES256', privateKey };

@@ -1,14 +1,16 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { type HealthIndicatorResult, HealthIndicatorService } from '@nestjs/terminus';
-import type { Redis } from 'ioredis';
+import type { Cluster, Redis } from 'ioredis';
 import { SESSION_OPTIONS, type ResolvedSessionOptions } from 'nestjs-sessions';
+import { SessionHealthIndicator } from 'nestjs-sessions/terminus';
 import { REDIS, within } from '../redis/redis.js';
 
 @Injectable()
 export class RedisIndicator {
   constructor(
     private readonly indicators: HealthIndicatorService,
-    @Inject(REDIS) private readonly redis: Redis | null,
+    private readonly sessions: SessionHealthIndicator,
+    @Inject(REDIS) private readonly redis: Redis | Cluster | null,
     @Inject(SESSION_OPTIONS) private readonly options: ResolvedSessionOptions,
   ) {}
 
@@ -16,14 +18,20 @@ export class RedisIndicator {
     return this.redis !== null;
   }
 
-  /** Says no more than up or down: the cause would name hosts to whoever asks. */
-  async check(): Promise<HealthIndicatorResult> {
-    const indicator = this.indicators.check('redis');
-    try {
-      if (this.redis) await within(this.options.commandTimeout, this.redis.ping());
-      return indicator.up();
-    } catch {
-      return indicator.down();
-    }
+  /**
+   * Asks over the connection that guards use, and over the application's own, which counts failed sign-ins. Reports only
+   * up or down, because the cause would reveal host names.
+   */
+  async check(): Promise<HealthIndicatorResult<'redis'>> {
+    const [sessions, isReachable] = await Promise.all([this.sessions.isHealthy('redis'), this.answers()]);
+    return isReachable ? sessions : this.indicators.check('redis').down();
+  }
+
+  private async answers(): Promise<boolean> {
+    if (!this.redis) return true;
+    return within(this.options.commandTimeout, this.redis.ping()).then(
+      () => true,
+      () => false,
+    );
   }
 }

@@ -1,11 +1,11 @@
 import { z } from 'zod';
 
-/** A body with these fields and no others. No body at all counts as an empty one, so that each missing field is named. */
+/** A body with exactly these fields. A missing body counts as an empty one, so that each missing field is named. */
 export function body<T extends z.ZodRawShape>(shape: T) {
   return z.preprocess((value) => value ?? {}, z.strictObject(shape));
 }
 
-/** Text without control characters: what is stored comes back in lists and logs. */
+/** Text without control characters, because stored text appears in lists and logs. */
 export function line(longest: number) {
   return z
     .string({ error: 'must be text' })

@@ -1,8 +1,8 @@
 import { isIPv6 } from 'node:net';
 
 /**
- * What one client cannot easily leave: an IPv4 address, or the first 64 bits of an IPv6 address, since whoever has one of
- * those has all the others of its network.
+ * The network of a client: an IPv4 address, or the first 64 bits of an IPv6 address, because a client controls all
+ * addresses with the same 64 bits.
  */
 export function networkOf(address: string): string {
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
-/** All answers are JSON about one person: a browser may keep none and do nothing with them. */
+/** All responses are JSON about one person: browsers must neither cache nor render them. */
 const HEADERS: readonly (readonly [name: string, value: string])[] = [
   ['Cache-Control', 'no-store'],
   ['Content-Security-Policy', "default-src 'none'; frame-ancestors 'none'"],
@@ -11,10 +11,10 @@ const HEADERS: readonly (readonly [name: string, value: string])[] = [
   ['X-Frame-Options', 'DENY'],
 ];
 
-/** A year; browsers heed it over https alone. */
+/** One year; browsers honour it with https only. */
 const HSTS = 'max-age=31536000; includeSubDomains';
 
-/** Plain middleware, the same on Express and Fastify. */
+/** Middleware that works on Express and Fastify. */
 export function securityHeaders({ production }: { production: boolean }) {
   return (_request: IncomingMessage, response: ServerResponse, next: () => void): void => {
     for (const [name, value] of HEADERS) response.setHeader(name, value);

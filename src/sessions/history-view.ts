@@ -1,6 +1,6 @@
 import type { EndReason, SessionEventType, SessionHistoryEntry } from 'nestjs-sessions';
 
-/** What clients see of something that happened to their sessions. */
+/** An entry of the session history, as clients see it. */
 export interface HistoryView {
   type: SessionEventType;
   /** Epoch milliseconds. */
@@ -9,7 +9,7 @@ export interface HistoryView {
   reason: EndReason | null;
   deviceName: string | null;
   ip: string | null;
-  /** Whether it happened to the session of this very request. */
+  /** Whether it concerns the session of this request. */
   current: boolean;
 }
 

@@ -4,10 +4,32 @@ import { readDocument, root, tableUnder } from './support/markdown.js';
 
 const DOCUMENT = 'docs/security.md';
 const text = readDocument(DOCUMENT);
-const rows = ['## ASVS 5.0', '## Known weaknesses of others'].flatMap((heading) => tableUnder(text, heading));
+const TITLES = JSON.parse(readDocument('docs/asvs-5.0.json')) as Record<string, string>;
+const asvs = tableUnder(text, '## ASVS 5.0');
+const STATE = /^(met|(deviation|open|not ours): \S.*)$/;
+
+const tested: [number: string, tests: string][] = [
+  ...asvs
+    .filter(([, , state = '']) => state === 'met' || state.startsWith('deviation'))
+    .map(([number = '', , , , tests = '']): [string, string] => [number, tests]),
+  ...tableUnder(text, '## Known weaknesses of others').map(([number = '', , tests = '']): [string, string] => [
+    number,
+    tests,
+  ]),
+];
 
 describe('docs/security.md', () => {
-  it.each(rows)('%s: every linked test bears it', (number, _, tests = '') => {
+  it('has every number of the list once, in order, with the words of the list', () => {
+    expect(asvs.map(([number = '', asks = '']) => [number, asks])).toEqual(
+      Object.entries(TITLES).sort(([one], [other]) => (keyOf(one) < keyOf(other) ? -1 : 1)),
+    );
+  });
+
+  it.each(asvs)('%s (%s): is met, a deviation, open or not ours, with the reason', (_number, _asks, state = '') => {
+    expect(state).toMatch(STATE);
+  });
+
+  it.each(tested)('%s: every linked test bears it', (number, tests) => {
     const files = [...tests.matchAll(/\]\(([^)]+)\)/g)].map(([, link = '']) => join(dirname(DOCUMENT), link));
     expect(files.length).toBeGreaterThan(0);
     // Not as a part of a longer number.
@@ -17,16 +39,11 @@ describe('docs/security.md', () => {
       expect([file, alone.test(readDocument(file))]).toEqual([file, true]);
     }
   });
-
-  it('has each row once, in order, and none of those that it calls not yet tested', () => {
-    const numbers = tableUnder(text, '## ASVS 5.0').map(([number = '']) => number);
-    const key = (number: string): string =>
-      number
-        .split('.')
-        .map((part) => part.padStart(3, '0'))
-        .join('.');
-    expect(numbers).toEqual([...new Set(numbers)].sort((one, other) => (key(one) < key(other) ? -1 : 1)));
-    const later: string[] = /## Not yet[^]*?:([^]*)$/.exec(text)?.[1]?.match(/\d+\.\d+\.\d+/g) ?? [];
-    expect(numbers.filter((number) => later.includes(number))).toEqual([]);
-  });
 });
+
+function keyOf(number: string): string {
+  return number
+    .split('.')
+    .map((part) => part.padStart(3, '0'))
+    .join('.');
+}

@@ -1,10 +1,11 @@
 import { connect } from 'node:net';
 import { jest } from '@jest/globals';
 import { SessionStore } from 'nestjs-sessions';
+import { UsersService } from '../../src/users/users.service.js';
 import { ADMIN, type Browser, parseSetCookie, USER } from './support/browser.js';
 import { ADAPTERS, expectNoTokenInLogs, logs, Sample, SECRET } from './support/sample.js';
 
-const PRODUCTION = { NODE_ENV: 'production', SESSION_SECRET: SECRET };
+const PRODUCTION = { NODE_ENV: 'production', SESSION_SECRET: SECRET, DEMO_USERS: '1' };
 
 describe.each(ADAPTERS)('the browser’s side (ASVS 5.0, V3 and others), %s', (adapter) => {
   let sample: Sample;
@@ -69,7 +70,8 @@ describe.each(ADAPTERS)('the browser’s side (ASVS 5.0, V3 and others), %s', (a
         await browser.get('/me/preferences'),
         await browser.signIn(),
       ];
-      const [, secret = '', , tag = ''] = browser.token.split('.');
+      const [, secret = '', , , tag = ''] = browser.token.split('.');
+      expect(tag).toHaveLength(43);
       for (const { text, headers } of replies) {
         const rest = [...headers].filter(([name]) => name !== 'set-cookie').join('\n');
         for (const part of [secret, tag]) {
@@ -79,15 +81,19 @@ describe.each(ADAPTERS)('the browser’s side (ASVS 5.0, V3 and others), %s', (a
       }
     });
 
-    it('is refused when it comes twice', async () => {
+    it('counts once when it comes twice; of two sessions that live neither is taken', async () => {
       await browser.signedIn();
-      const cookie = `session=${browser.token}; session=${browser.token}`;
+      const twins = `session=${browser.token}; session=${browser.token}`;
+      expect((await sample.browser().get('/me', { headers: { cookie: twins } })).status).toBe(200);
+      const other = sample.browser();
+      await other.signedIn(ADMIN);
+      const cookie = `session=${browser.token}; session=${other.token}`;
       const { status, body } = await sample.browser().get('/me', { headers: { cookie } });
       expect(status).toBe(400);
       expect(body.code).toBe('invalid_request');
     });
 
-    it('is judged before the store is asked when it is malformed', async () => {
+    it('is evaluated before the store is asked when it is malformed', async () => {
       const read = jest.spyOn(sample.get(SessionStore), 'read');
       for (const value of [
         '*',
@@ -168,7 +174,7 @@ describe.each(ADAPTERS)('the browser’s side (ASVS 5.0, V3 and others), %s', (a
       const raw = (more: string): Promise<string> =>
         rawRequest(
           sample.url,
-          `POST /auth/logout-others HTTP/1.1\r\nHost: ${hostname}:${port}\r\nConnection: close\r\nContent-Length: 0\r\n` +
+          `POST /auth/logout-others HTTP/1.1\r\nHost: ${hostname}:${port}\r\nConnection: close\r\nContent-Length: 0\r\nUser-Agent: node\r\n` +
             `Cookie: session=${browser.token}\r\n${more}\r\n`,
         );
       expect(await raw('')).toMatch(/^HTTP\/1\.1 200 /);
@@ -250,11 +256,15 @@ describe.each(ADAPTERS)('the browser’s side (ASVS 5.0, V3 and others), %s', (a
       for (const { headers } of replies) expect(headers.get('cache-control')).toContain('no-store');
     });
 
-    it('tell a browser to do nothing with the answers, and not what runs here', async () => {
+    it('3.4.2, 3.4.3, 3.4.4, 3.4.5, 3.4.6: answers tell a browser to do nothing with them, and not what runs here', async () => {
       for (const path of ['/me', '/health', '/nothing']) {
-        const { headers } = await browser.get(path);
+        const { headers } = await browser.get(path, { headers: { origin: 'https://other.example' } });
+        expect(headers.get('access-control-allow-origin')).toBeNull();
+        expect(headers.get('referrer-policy')).toBe('no-referrer');
         expect(headers.get('x-content-type-options')).toBe('nosniff');
         expect(headers.get('content-security-policy')).toContain("default-src 'none'");
+        expect(headers.get('content-security-policy')).toContain("frame-ancestors 'none'");
+        expect(headers.get('strict-transport-security')).toBeNull();
         expect(headers.get('x-powered-by')).toBeNull();
         expect(headers.get('server')).toBeNull();
       }
@@ -283,6 +293,20 @@ describe.each(ADAPTERS)('the browser’s side (ASVS 5.0, V3 and others), %s', (a
       expect((await browser.get('/health')).status).toBe(200);
       expect((await browser.signIn()).status).toBe(200);
     });
+  });
+
+  it('16.5.4: an error that nobody expected is one 500 without detail, logged, and the next request is served', async () => {
+    await browser.signedIn();
+    const broken = jest.spyOn(sample.get(UsersService), 'authenticate').mockImplementation(async () => {
+      throw new Error('detail-4711');
+    });
+    const { status, text } = await sample.browser().signIn();
+    expect(status).toBe(500);
+    expect(text).not.toContain('4711');
+    expect(logs.join('\n')).toContain('detail-4711');
+    broken.mockRestore();
+    expect((await browser.get('/me')).status).toBe(200);
+    expect((await sample.browser().signIn()).status).toBe(200);
   });
 
   it('16.2.5: the logs hold no token, whatever happened', async () => {
@@ -316,3 +340,15 @@ async function rawRequest(url: string, text: string): Promise<string> {
     socket.write(text, 'latin1');
   });
 }
+
+describe('in production', () => {
+  it('3.4.1: browsers are told to come by https alone, for a year', async () => {
+    const sample = await Sample.start({ env: PRODUCTION });
+    try {
+      const { headers } = await sample.browser().get('/health');
+      expect(headers.get('strict-transport-security')).toBe('max-age=31536000; includeSubDomains');
+    } finally {
+      await sample.close();
+    }
+  });
+});

@@ -1,4 +1,6 @@
+import { Agent, get } from 'node:http';
 import { networkInterfaces } from 'node:os';
+import { startRedis } from '../support/redis-server.js';
 import { type Browser, USER } from './support/browser.js';
 import { BuiltApp, type RunningApp } from './support/built-app.js';
 import { ADAPTERS, randomPrefix, redisUrl, SECRET } from './support/sample.js';
@@ -49,6 +51,44 @@ describe('the built application, run by node', () => {
     const second = await run(env);
     browser.url = second.browser().url;
     expect((await browser.get('/me')).status).toBe(200);
+  });
+
+  it.each(ADAPTERS)('ends soon after SIGTERM while Redis hangs and clients go on sending: %s', async (adapter) => {
+    const redis = await startRedis();
+    const agent = new Agent({ keepAlive: true });
+    try {
+      const env = { REDIS_URL: redis.url, SESSION_SECRET: SECRET, KEY_PREFIX: randomPrefix(), HTTP_ADAPTER: adapter };
+      const app = await run(env);
+      const browser = app.browser();
+      await browser.signedIn();
+      const cookie = `session=${browser.cookies.get('session')}`;
+      let answers = 0;
+      let sending = true;
+      const client = async (): Promise<void> => {
+        while (sending) {
+          await new Promise<void>((resolve) => {
+            get(new URL('/me', browser.url), { agent, headers: { cookie } }, (response) => {
+              answers += 1;
+              response.resume().once('close', resolve);
+            }).once('error', () => setTimeout(resolve, 20));
+          });
+        }
+      };
+      const clients = Array.from({ length: 8 }, client);
+      redis.pause();
+      await until(() => answers > 20);
+      const askedAt = performance.now();
+      // Without help Express goes on serving clients that keep their connections, until it is killed.
+      expect(['SIGTERM', 143]).toContain(await app.stop());
+      const took = performance.now() - askedAt;
+      sending = false;
+      await Promise.all(clients);
+      expect(took).toBeLessThan(5_000);
+    } finally {
+      agent.destroy();
+      redis.resume();
+      await redis.stop();
+    }
   });
 
   describe('as two processes on one Redis', () => {
@@ -116,7 +156,8 @@ describe('the built application, run by node', () => {
 
   it.each([
     ['SESSION_SECRET', { REDIS_URL: 'redis://127.0.0.1:1' }, 'openssl rand -base64 48'],
-    ['SESSION_SECRET', { NODE_ENV: 'production' }, 'openssl rand -base64 48'],
+    ['SESSION_SECRET', { NODE_ENV: 'production', DEMO_USERS: '1' }, 'openssl rand -base64 48'],
+    ['DEMO_USERS', { NODE_ENV: 'production' }, 'DEMO_USERS=1'],
     ['PORT', { PORT: 'eighty' }, '3000'],
   ])('refuses to start and names %s, given %j', async (name, env, mend) => {
     const { code, output } = await built.runToEnd(env);
@@ -134,3 +175,11 @@ describe('the built application, run by node', () => {
     expect(output).toContain(port);
   });
 });
+
+async function until(isSo: () => boolean): Promise<void> {
+  const giveUp = performance.now() + 20_000;
+  while (!isSo()) {
+    if (performance.now() > giveUp) throw new Error('still not so after 20 s');
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}

@@ -1,5 +1,6 @@
 import { connect } from 'node:net';
-import { SessionEvents, SessionStore, type HijackSuspectedEvent, type NewDeviceEvent } from 'nestjs-sessions';
+import { SessionEvents, SessionStore } from 'nestjs-sessions';
+import type { HijackSuspectedEvent, NewDeviceEvent } from 'nestjs-sessions/store';
 import { REAL_BROWSERS } from '../../libs/session/test/support/user-agents.js';
 import { ADMIN, type Browser, USER } from './support/browser.js';
 import { Sample, type SampleSettings, STACKS } from './support/sample.js';
@@ -118,7 +119,7 @@ describe.each(STACKS)('devices and clients, $adapter on $store', (stack) => {
     expect([await statusOf(browser, headers), await statusOf(old, headers)]).toEqual([200, 401]);
   });
 
-  it('end: the session is over for whoever holds it', async () => {
+  it('end: the session is over for anyone who holds it', async () => {
     await start(withSecurity({ useFingerprint: 'end' }));
     const browser = sample.browser();
     await browser.send('POST', '/auth/login', { body: USER, headers: { 'user-agent': CHROME } });
@@ -174,7 +175,7 @@ describe.each(STACKS)('devices and clients, $adapter on $store', (stack) => {
     const headers = { 'user-agent': Buffer.from(userAgent).toString('latin1') };
     const browser = sample.browser();
     expect((await browser.send('POST', '/auth/login', { body: USER, headers })).status).toBe(200);
-    const [session] = (await browser.get('/sessions')).body;
+    const [session] = (await browser.get('/sessions', { headers })).body;
     expect(session.deviceName ?? '').toMatch(/^[\w .()+-]{0,90}$/);
   });
 

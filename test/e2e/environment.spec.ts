@@ -10,14 +10,17 @@ describe('the environment', () => {
       production: false,
       port: 3000,
       adapter: 'express',
-      redisUrl: undefined,
+      redis: undefined,
       keyPrefix: 'session:',
       secrets: undefined,
       idleTimeout: undefined,
       absoluteTimeout: undefined,
       refreshGrace: undefined,
       nearCache: undefined,
+      deviceBound: false,
+      dpop: false,
       logLevel: 'log',
+      metricsToken: undefined,
     });
   });
 
@@ -29,12 +32,31 @@ describe('the environment', () => {
     expect(readEnvironment({ SESSION_SECRET: `${SECRET}, ${SECRET}-old` }).secrets).toEqual([SECRET, `${SECRET}-old`]);
   });
 
+  it('takes Sentinels and Clusters, but one place of Redis only', () => {
+    const read = (env: Record<string, string>): unknown => readEnvironment({ SESSION_SECRET: SECRET, ...env }).redis;
+    const sentinels = [
+      { host: 'a', port: 26379 },
+      { host: '::1', port: 26380 },
+    ];
+    expect(read({ REDIS_SENTINELS: 'a:26379, [::1]:26380' })).toEqual({ sentinels, name: 'sessions' });
+    expect(read({ REDIS_SENTINELS: 'a:26379,[::1]:26380', REDIS_MASTER_NAME: 'other' })).toEqual({
+      sentinels,
+      name: 'other',
+    });
+    expect(read({ REDIS_CLUSTER: 'a:7000' })).toEqual({ cluster: { nodes: [{ host: 'a', port: 7000 }] } });
+    expect(() => read({ REDIS_CLUSTER: 'a:7000', REDIS_URL: 'redis://a' })).toThrow(/REDIS_CLUSTER: .*only one/);
+    expect(() => readEnvironment({ REDIS_CLUSTER: 'a:7000' })).toThrow(/SESSION_SECRET: .*REDIS_CLUSTER/);
+  });
+
   it.each([
     ['PORT', 'eighty', /port number/],
     ['PORT', '70000', /65535/],
     ['PORT', '80.5', /port number/],
     ['HTTP_ADAPTER', 'koa', /"express" or "fastify"/],
     ['REDIS_URL', 'localhost:6379', /redis:\/\//],
+    ['REDIS_SENTINELS', 'localhost', /host-1:26379/],
+    ['REDIS_CLUSTER', 'localhost:7000,:7001', /host-1:26379/],
+    ['REDIS_MASTER_NAME', 'sessions', /REDIS_SENTINELS/],
     ['KEY_PREFIX', 'a{b}', /braces/],
     ['SESSION_SECRET', 'short', /32.*openssl rand/],
     ['SESSION_SECRET', `${SECRET},short`, /secret 2 of 2.*openssl rand/],
@@ -43,8 +65,12 @@ describe('the environment', () => {
     ['ABSOLUTE_TIMEOUT', '-5m', /30s, 15m/],
     ['REFRESH_GRACE', '5 parsecs', /30s, 15m/],
     ['NEAR_CACHE', 'true', /30s, 15m/],
+    ['DEVICE_BOUND', 'true', /1 or 0/],
+    ['DPOP', 'required', /1 or 0/],
     ['IDLE_TIMEOUT', '0s', /30s, 15m/],
     ['LOG_LEVEL', 'loud', /verbose/],
+    ['DEMO_USERS', 'yes', /1 or 0/],
+    ['METRICS_TOKEN', 'short', /openssl rand/],
   ])('refuses %s=%s and says what to write', (name, value, mend) => {
     const read = (): unknown => readEnvironment({ [name]: value });
     expect(read).toThrow(EnvironmentError);
@@ -52,7 +78,14 @@ describe('the environment', () => {
     expect(read).toThrow(mend);
   });
 
-  it.each([{ REDIS_URL: 'redis://localhost' }, { NODE_ENV: 'production' }])(
+  it('refuses demo users in production unless they are asked for', () => {
+    const env = { NODE_ENV: 'production', SESSION_SECRET: SECRET };
+    expect(() => readEnvironment(env)).toThrow(/DEMO_USERS: is required.*DEMO_USERS=1/);
+    expect(() => readEnvironment({ ...env, DEMO_USERS: '0' })).toThrow(/DEMO_USERS/);
+    expect(readEnvironment({ ...env, DEMO_USERS: '1' }).production).toBe(true);
+  });
+
+  it.each([{ REDIS_URL: 'redis://localhost' }, { NODE_ENV: 'production', DEMO_USERS: '1' }])(
     'requires SESSION_SECRET with %j',
     (env) => {
       expect(() => readEnvironment(env)).toThrow(/SESSION_SECRET: is required.*openssl rand -base64 48/);
@@ -74,14 +107,20 @@ describe('the environment', () => {
       ABSOLUTE_TIMEOUT: '8h',
       NEAR_CACHE: '3s',
       REFRESH_GRACE: '10s',
+      DEVICE_BOUND: '1',
+      DPOP: '1',
     };
     expect(sessionOptions(readEnvironment(variables))).toMatchObject({
       redis: variables.REDIS_URL,
       secrets: [SECRET],
       session: { idleTimeout: '10m', absoluteTimeout: '8h' },
       nearCache: { maxStale: '3s' },
-      jwt: { refreshGrace: '10s' },
+      jwt: { refreshGrace: '10s', dpop: 'optional' },
+      deviceBound: true,
     });
+    const plain = sessionOptions(readEnvironment({ DEVICE_BOUND: '0', DPOP: '' }));
+    expect(plain).not.toHaveProperty('deviceBound');
+    expect(plain.jwt).not.toHaveProperty('dpop');
   });
 
   it('logs what was asked for and everything graver', () => {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type EndReason, type SessionErrorCode, SessionService, SessionStreams } from 'nestjs-sessions';
-import { EventSourceClient } from '../../libs/session/test/events/support/event-source.js';
+import { EventSourceClient } from '../../libs/session/test/http/streams/support/event-source.js';
 import { ADMIN, type Browser, type Reply, USER } from './support/browser.js';
 import { logs, randomPrefix, redisUrl, Sample, SECRET, STACKS } from './support/sample.js';
 
@@ -84,15 +84,15 @@ const WAYS: readonly Way[] = [
     reason: 'idle',
     code: 'session_expired',
     how: 'doing nothing',
-    env: { IDLE_TIMEOUT: '400ms' },
-    end: () => sleep(450),
+    env: { IDLE_TIMEOUT: '1s' },
+    end: () => sleep(1_100),
   },
   {
     reason: 'absolute',
     code: 'session_expired',
     how: 'its end',
-    env: { ABSOLUTE_TIMEOUT: '400ms' },
-    end: () => sleep(450),
+    env: { ABSOLUTE_TIMEOUT: '1s' },
+    end: () => sleep(1_100),
   },
 ];
 
@@ -191,7 +191,7 @@ describe.each(STACKS)('events of the sample on $adapter with sessions in $store'
     expect(told).toEqual(
       expect.arrayContaining([
         ['ended', 'revoked', 'My phone', false],
-        ['renewed', null, 'My laptop', true],
+        ['regenerated', null, 'My laptop', true],
         ['created', null, 'My laptop', true],
         ['created', null, 'My phone', false],
       ]),
@@ -223,18 +223,18 @@ describe.each(STACKS)('events of the sample on $adapter with sessions in $store'
     expect(text).not.toContain('u-1001');
   });
 
-  it('16.3.1: logs one line for a sign-in and one for a sign-out, each JSON', async () => {
+  it('16.3.1: logs a sign-in, the session that it starts, and the sign-out, each one line of JSON', async () => {
     const before = logs.length;
     const browser = sample.browser();
     const { id } = await browser.signedIn();
     await browser.post('/auth/logout');
     await sleep(50);
     const lines = logs.slice(before).filter((line) => line.includes(id));
-    expect(
-      lines.map(
-        (line) => (JSON.parse(line.slice(line.indexOf('{'), line.lastIndexOf('}') + 1)) as { event: string }).event,
-      ),
-    ).toEqual(['session_created', 'session_expired']);
+    const events = lines.map(
+      (line) => (JSON.parse(line.slice(line.indexOf('{'), line.lastIndexOf('}') + 1)) as { event: string }).event,
+    );
+    // What the store announces and what the instance finds by itself may change places.
+    expect(events.sort()).toEqual(['authn_login_success', 'session_created', 'session_logout']);
   });
 });
 

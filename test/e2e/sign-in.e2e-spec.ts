@@ -1,6 +1,6 @@
 import { SessionStore } from 'nestjs-sessions';
 import { ADMIN, USER } from './support/browser.js';
-import { Sample, STACKS } from './support/sample.js';
+import { logs, Sample, STACKS } from './support/sample.js';
 
 const WRONG = { ...USER, password: 'not the password' };
 
@@ -23,6 +23,24 @@ describe.each(STACKS)('signing in, $adapter on $store', ({ adapter, store }) => 
     expect(unknown.body).toEqual(wrong.body);
     expect(wrong.setCookies).toEqual([]);
     expect(await live()).toBe(0);
+  });
+
+  it('16.3.1: logs a wrong password with the account, an unknown address without one, and the limit', async () => {
+    const browser = sample.browser();
+    const from = logs.length;
+    await browser.signIn(WRONG);
+    await browser.signIn({ email: 'my secret typed here@example.com'.replaceAll(' ', '.'), password: WRONG.password });
+    for (let i = 0; i < 10; i++) await browser.signIn(WRONG);
+    const lines = logs.slice(from);
+    const events = lines.flatMap((line) =>
+      (/\{.*"event".*\}/.exec(line) ?? []).map((json) => JSON.parse(json) as unknown),
+    );
+    expect(events.slice(0, 2)).toMatchObject([
+      { event: 'authn_login_fail', failed: 'pwd', userId: expect.stringMatching(/./) },
+      { event: 'authn_login_fail', failed: 'pwd', userId: '' },
+    ]);
+    expect(events.at(-1)).toMatchObject({ event: 'authn_login_fail_max', reason: 'too-many-attempts' });
+    expect(lines.join('\n')).not.toMatch(/my\.secret|not the password/);
   });
 
   it('takes the e-mail address in any case', async () => {

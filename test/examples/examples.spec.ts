@@ -164,6 +164,7 @@ it('every example is run here', () => {
     'nest-express-session',
     'passport.mjs',
     'plain-express.mjs',
+    'recipes',
   ]);
 });
 

@@ -69,7 +69,7 @@ export async function startRedisCluster({
   return { nodes: servers.map(({ port }) => ({ host: '127.0.0.1', port })), servers, stop };
 }
 
-function requireServerBinary(): string {
+export function requireServerBinary(): string {
   const binary = findServerBinary();
   if (binary === undefined) {
     throw new Error(

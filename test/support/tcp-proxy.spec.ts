@@ -72,6 +72,19 @@ describe('startProxy', () => {
     await pong;
   });
 
+  it('keeps the order of replies when the delay gets shorter', async () => {
+    const answers: Promise<string>[] = [];
+    for (let turn = 0; turn < 10; turn += 1) {
+      proxy.setDelay(40);
+      for (let n = 0; n < 60; n += 1) {
+        if (n === 20) proxy.setDelay(0);
+        answers.push(client.echo(`${turn} ${n}`));
+        await new Promise((resolve) => setTimeout(resolve, 1));
+      }
+    }
+    expect(await Promise.all(answers)).toEqual(answers.map((_, index) => `${Math.floor(index / 60)} ${index % 60}`));
+  });
+
   it('resets connections and lets new ones in', async () => {
     const closed = new Promise((resolve) => client.once('close', resolve));
     proxy.reset();

@@ -14,9 +14,10 @@ interface Link {
   readonly client: Socket;
   readonly server: Socket;
   awaitsReply: boolean;
-  /** Earliest time for the next delayed chunk, so that a shorter delay never overtakes a longer one. */
-  nextAt: number;
+  /** What is held for the delay, in the order of its arrival. */
+  readonly held: { readonly at: number; readonly send: () => void }[];
   silent: boolean;
+  deaf: boolean;
 }
 
 /** Starts a TCP proxy before a server of 127.0.0.1, to count what passes and to break the connection at will. */
@@ -42,7 +43,7 @@ export class TcpProxy {
   #roundTrips = 0;
 
   constructor(
-    private readonly targetPort: number,
+    private targetPort: number,
     private readonly targetHost: string,
   ) {
     this.#listener = createServer({ noDelay: true }, (client) => this.#link(client));
@@ -54,6 +55,11 @@ export class TcpProxy {
 
   get counts(): Readonly<ProxyCounts> {
     return { ...this.#counts };
+  }
+
+  /** Connections of clients that are open now. */
+  get openConnections(): number {
+    return this.#links.size;
   }
 
   /** How often a connection turned from sending to receiving: the number of waits one after another. A pipeline is one. */
@@ -79,9 +85,25 @@ export class TcpProxy {
     this.#dropNext = then;
   }
 
+  /** New connections lead to another server, as after a change of an address. */
+  retarget(port: number): void {
+    this.targetPort = port;
+  }
+
   /** Breaks all connections of this moment with a TCP reset. New ones are welcome. */
   reset(): void {
     for (const link of this.#links) breakLink(link);
+  }
+
+  /**
+   * Makes all connections of this moment mute for good: they stay open and swallow what is sent. New ones work. So do
+   * connections after a failover of a load balancer, or behind a firewall that forgot them.
+   */
+  muteOpenLinks(): void {
+    for (const link of this.#links) {
+      link.silent = true;
+      link.deaf = true;
+    }
   }
 
   /** While on, no byte passes in either direction and no connection ends; bytes sent meanwhile pass once it is off. */
@@ -114,7 +136,7 @@ export class TcpProxy {
 
   #link(client: Socket): void {
     const server = connect({ port: this.targetPort, host: this.targetHost, noDelay: true });
-    const link: Link = { client, server, awaitsReply: false, nextAt: 0, silent: false };
+    const link: Link = { client, server, awaitsReply: false, held: [], silent: false, deaf: false };
     this.#links.add(link);
     this.#counts.connections++;
     client.on('data', (chunk) => this.#toServer(link, chunk));
@@ -136,6 +158,7 @@ export class TcpProxy {
   #toServer(link: Link, chunk: Buffer): void {
     this.#counts.toServer += chunk.length;
     link.awaitsReply = true;
+    if (link.deaf) return;
     link.server.write(chunk);
   }
 
@@ -154,12 +177,28 @@ export class TcpProxy {
     this.#later(link, () => link.client.write(chunk));
   }
 
+  /** After the delay, and never before what arrived earlier: two timers that end together may fire in either order. */
   #later(link: Link, send: () => void): void {
-    const now = Date.now();
-    link.nextAt = Math.max(link.nextAt, now + this.#delay);
-    if (link.nextAt === now) send();
-    else setTimeout(send, link.nextAt - now).unref();
+    if (this.#delay === 0 && link.held.length === 0) {
+      send();
+      return;
+    }
+    link.held.push({ at: performance.now() + this.#delay, send });
+    if (link.held.length === 1) sendWhenDue(link);
   }
+}
+
+function sendWhenDue(link: Link): void {
+  const [first] = link.held;
+  if (!first) return;
+  const left = first.at - performance.now();
+  if (left > 0) {
+    setTimeout(() => sendWhenDue(link), Math.ceil(left)).unref();
+    return;
+  }
+  link.held.shift();
+  first.send();
+  sendWhenDue(link);
 }
 
 function breakLink({ client, server }: Link): void {

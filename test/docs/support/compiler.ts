@@ -8,10 +8,18 @@ export function compilerOptions(): ts.CompilerOptions {
   return ts.parseJsonConfigFileContent(config, ts.sys, root).options;
 }
 
-/** What the compiler says about the blocks, each taken as a file in the root of this repository. */
-export function complaintsAbout(code: { code: string; line: number }[]): string[] {
+/** What the compiler says about the blocks, each taken as a file in the root of this repository: an ES module, or CommonJS. */
+export function compilerErrorsIn(
+  code: { code: string; line: number; file?: string }[],
+  extension: 'mts' | 'cts' = 'mts',
+): string[] {
   const options = { ...compilerOptions(), noEmit: true };
-  const files = new Map(code.map((block) => [join(root, `readme-line-${block.line}.mts`), block.code]));
+  const files = new Map(
+    code.map((block) => [
+      join(root, `${block.file?.replace(/\W/g, '-') ?? 'block'}-line-${block.line}.${extension}`),
+      block.code,
+    ]),
+  );
   const host = ts.createCompilerHost(options);
   const { getSourceFile, fileExists, readFile } = host;
   host.fileExists = (name) => files.has(name) || fileExists.call(host, name);

@@ -8,7 +8,13 @@ import { RedisSessionStore, SessionModule } from 'nestjs-sessions';
 const [url = '', keyPrefix = '', interval = ''] = process.argv.slice(2);
 // What ended is forgotten soon, so that Redis is empty at the end.
 const store = new RedisSessionStore(new Redis(url), { keyPrefix, tombstoneTtl: 500, commandTimeout: 5_000 });
-const options = { store, secrets: 's'.repeat(32), sweeper: { interval }, events: { log: false } };
+/** @type {import('nestjs-sessions').SessionModuleOptions} */
+const options = {
+  store,
+  secrets: 'a secret of the process that sweeps sessions',
+  sweeper: { interval: /** @type {`${number}ms`} */ (interval) },
+  events: { log: false },
+};
 await NestFactory.createApplicationContext(SessionModule.forRoot(options), { logger: false });
 process.stdout.write('ready\n');
 // The sweeper's timer keeps no process alive.

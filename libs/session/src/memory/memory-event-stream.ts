@@ -1,3 +1,4 @@
+import { settledWithin } from '../ports/settled-within.js';
 import { InvalidArgumentError } from '../model/errors.js';
 import type { SessionEvent } from '../model/events.js';
 import {
@@ -8,7 +9,7 @@ import {
 } from '../ports/session-event-stream.js';
 
 const RETRY_AFTER = 30_000;
-/** How long the event at hand may take when it is time to go, ms. */
+/** Longest wait for the current event on shutdown, ms. */
 const PATIENCE = 5_000;
 
 interface Entry {
@@ -28,7 +29,7 @@ interface Consumer {
   running: Promise<void> | null;
 }
 
-/** Keeps events for consumers of this process. They end with it, as the sessions beside them do. */
+/** Keeps events for consumers of this process. They are lost with it, like its sessions. */
 export class MemoryEventStream extends SessionEventStream {
   private readonly kept: Entry[] = [];
   private readonly groups = new Map<string, Group>();
@@ -38,7 +39,7 @@ export class MemoryEventStream extends SessionEventStream {
     super();
   }
 
-  /** Takes what happened. */
+  /** Adds an event. */
   add(event: SessionEvent): void {
     if (event.type === 'refreshed' || (event.type === 'changed' && event.cause === undefined)) return;
     this.count += 1;
@@ -61,17 +62,17 @@ export class MemoryEventStream extends SessionEventStream {
     return async () => {
       consumer.stopped = true;
       group.consumers.delete(consumer);
-      await withinPatience(consumer.running);
+      await settledWithin(consumer.running, PATIENCE);
     };
   }
 
   async close(): Promise<void> {
     const consumers = [...this.groups.values()].flatMap((group) => [...group.consumers]);
     for (const consumer of consumers) consumer.stopped = true;
-    await withinPatience(Promise.all(consumers.flatMap(({ running }) => running ?? [])));
+    await settledWithin(Promise.all(consumers.flatMap(({ running }) => running ?? [])), PATIENCE);
   }
 
-  /** Sets whoever of the group has nothing to do to work. */
+  /** Starts every idle consumer of the group. */
   private hand(group: Group): void {
     for (const consumer of group.consumers) {
       if (group.waiting.length === 0) return;
@@ -83,7 +84,7 @@ export class MemoryEventStream extends SessionEventStream {
   }
 
   private async work(group: Group, consumer: Consumer): Promise<void> {
-    // Not within the operation that announced it.
+    // Not inside the operation that announced it.
     await Promise.resolve();
     for (let entry = group.waiting.shift(); entry && !consumer.stopped; entry = group.waiting.shift()) {
       const { id, event } = entry;
@@ -101,15 +102,6 @@ export class MemoryEventStream extends SessionEventStream {
       this.hand(group);
     }, after).unref();
   }
-}
-
-async function withinPatience(work: Promise<unknown> | null): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const enough = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, PATIENCE);
-  });
-  await Promise.race([work, enough]);
-  clearTimeout(timer);
 }
 
 function push(entries: Entry[], entry: Entry, most: number): void {

@@ -11,7 +11,7 @@ interface Alias {
   readonly until: number;
 }
 
-/** How many aliases are looked at for each one that is written: what is due goes faster than new ones come. */
+/** Number of aliases checked per write: expired ones go faster than new ones arrive. */
 const SWEPT_PER_WRITE = 4;
 const BATCH = 100;
 
@@ -25,7 +25,7 @@ export class MemorySessionAliases extends SessionAliases {
     this.clock = clock;
   }
 
-  /** How many aliases are kept, those past their time included. */
+  /** Number of stored aliases, including expired ones. */
   get size(): number {
     return this.aliases.size;
   }

@@ -6,7 +6,7 @@ import {
   type SessionHistoryEntry,
 } from '../ports/session-history.js';
 
-/** Users whose trail is looked at for each entry that is written: what is too old goes faster than new comes. */
+/** Number of trails checked per write: old entries go faster than new ones arrive. */
 const SWEPT_PER_WRITE = 2;
 
 /** Keeps audit trails in this process. */
@@ -30,7 +30,7 @@ export class MemorySessionHistory extends SessionHistory {
       if (kept.length > 0) this.trails.set(other, kept);
     }
     const trail = this.trails.get(userId) ?? [];
-    // Serialised, so that nobody holds a reference to what is kept.
+    // Serialised, so that nobody holds a reference to stored data.
     const text = JSON.stringify(entry);
     if (!trail.includes(text)) this.trails.set(userId, this.kept([...trail, text]));
   }

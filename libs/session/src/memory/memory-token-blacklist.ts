@@ -1,31 +1,54 @@
 import { claimDigest, DEFAULT_CUTOFF_LIFETIME, instantOf } from '../model/blacklist.js';
-import { TokenBlacklist, type BlacklistEntry, type BlacklistScope } from '../ports/token-blacklist.js';
+import { assertTenant } from '../model/tenant.js';
+import { Listeners } from '../ports/listeners.js';
+import {
+  TokenBlacklist,
+  type BlacklistEntry,
+  type BlacklistRefusal,
+  type BlacklistScope,
+} from '../ports/token-blacklist.js';
 
 export interface MemoryTokenBlacklistOptions {
-  /** How long past its `exp` verifiers may still accept a token, ms. Default 60,000. */
+  /** How long after `exp` verifiers may still accept a token, ms. Default 60,000. */
   clockTolerance?: number;
-  /** Epoch ms. Default: the system clock, held from running backwards. */
+  /** Epoch ms. Default: the system clock. Steps back are ignored. */
   clock?: () => number;
+  /** The tenant whose tokens are kept. Default: none. */
+  tenant?: string;
 }
 
-/** How many entries are looked at for each one that is added: what is due goes faster than new ones come. */
+/** Number of entries checked per addition: expired ones go faster than new ones arrive. */
 const SWEPT_PER_ADDITION = 4;
 
-/** Keeps refused tokens in this process: for applications of one process that may forget. */
+/** Keeps refused tokens in this process: for single-process applications that may lose them at a restart. */
 export class MemoryTokenBlacklist extends TokenBlacklist {
+  override readonly tenant: string;
   private readonly tolerance: number;
   private readonly clock: () => number;
-  private readonly tokens = new Map<string, { readonly until: number }>();
-  private readonly cutoffs = new Map<string, { readonly from: number; readonly until: number }>();
+  private readonly tokens: Map<string, { readonly until: number }>;
+  private readonly cutoffs: Map<string, { readonly from: number; readonly until: number }>;
+  private readonly refusals: Listeners<BlacklistRefusal>;
   private latest = 0;
 
-  constructor({ clockTolerance = 60_000, clock = Date.now }: MemoryTokenBlacklistOptions = {}) {
+  /** @param kept The blacklist whose entries this view shares, for another tenant. */
+  constructor(options: MemoryTokenBlacklistOptions = {}, kept?: MemoryTokenBlacklist) {
     super();
+    const { clockTolerance = 60_000, clock = Date.now, tenant = '' } = options;
+    assertTenant(tenant);
+    this.tenant = tenant;
     this.tolerance = clockTolerance;
     this.clock = clock;
+    this.tokens = kept?.tokens ?? new Map<string, { readonly until: number }>();
+    this.refusals = kept?.refusals ?? new Listeners();
+    this.cutoffs = kept?.cutoffs ?? new Map<string, { readonly from: number; readonly until: number }>();
   }
 
-  /** How many entries are kept. */
+  override forTenant(tenant: string): MemoryTokenBlacklist {
+    if (tenant === this.tenant) return this;
+    return new MemoryTokenBlacklist({ clockTolerance: this.tolerance, clock: this.clock, tenant }, this);
+  }
+
+  /** Number of entries. */
   get size(): number {
     return this.tokens.size + this.cutoffs.size;
   }
@@ -39,38 +62,44 @@ export class MemoryTokenBlacklist extends TokenBlacklist {
   }
 
   async isBlacklisted(jti: string, scope: BlacklistScope = {}): Promise<boolean> {
-    const entry = this.tokens.get(claimDigest('jti', jti, scope.issuer));
+    const entry = this.tokens.get(claimDigest('jti', jti, scope.issuer, this.tenant));
     return entry !== undefined && entry.until > this.now();
   }
 
   async revokeAllFor(subject: string, scope: BlacklistScope & { until?: Date | number } = {}): Promise<number> {
     const now = this.now();
-    const key = claimDigest('subject', subject, scope.issuer);
+    const key = claimDigest('subject', subject, scope.issuer, this.tenant);
     const known = this.cutoffs.get(key);
     const from = Math.max(known?.from ?? 0, now + 1);
     const until = scope.until === undefined ? from + DEFAULT_CUTOFF_LIFETIME : instantOf('until', scope.until);
     this.cutoffs.set(key, { from, until: Math.max(known?.until ?? 0, Math.max(from, until) + this.tolerance) });
     removeDue(this.cutoffs, now);
+    this.refusals.emit({ kind: 'subject', digest: key });
     return from;
   }
 
   async isRevokedFor(subject: string, issuedAt: Date | number, scope: BlacklistScope = {}): Promise<boolean> {
-    const cutoff = this.cutoffs.get(claimDigest('subject', subject, scope.issuer));
+    const cutoff = this.cutoffs.get(claimDigest('subject', subject, scope.issuer, this.tenant));
     const at = instantOf('issuedAt', issuedAt);
     return cutoff !== undefined && cutoff.until > this.now() && at < cutoff.from;
   }
 
-  /** Checks all before it keeps any: a list with a mistake in it must not be half done. */
+  override onRefusal(listener: (refusal: BlacklistRefusal) => void): () => void {
+    return this.refusals.add(listener);
+  }
+
+  /** Checks every entry before it keeps any, so that a list with a mistake adds nothing. */
   private keep(entries: readonly BlacklistEntry[]): void {
     const now = this.now();
     const checked = entries.map(({ jti, expiresAt, issuer }) => ({
-      key: claimDigest('jti', jti, issuer),
+      key: claimDigest('jti', jti, issuer, this.tenant),
       until: instantOf('expiresAt', expiresAt) + this.tolerance,
     }));
     for (const { key, until } of checked) {
       if (until <= now) continue;
       this.tokens.set(key, { until: Math.max(until, this.tokens.get(key)?.until ?? 0) });
       removeDue(this.tokens, now);
+      this.refusals.emit({ kind: 'token', digest: key });
     }
   }
 
@@ -80,7 +109,7 @@ export class MemoryTokenBlacklist extends TokenBlacklist {
   }
 }
 
-/** Takes entries from the front and puts those that stay at the back, so that every one gets its turn. */
+/** Takes entries from the front and moves those that stay to the back, so that every entry is checked in turn. */
 function removeDue<V extends { readonly until: number }>(map: Map<string, V>, now: number): void {
   let looked = 0;
   for (const [key, value] of map) {

@@ -2,15 +2,15 @@ import { createHash, hash } from 'node:crypto';
 import { InvalidArgumentError } from './errors.js';
 import { isWellFormed } from './ids.js';
 
-/** Longest id of a framework's own that is looked up, UTF-16 units. */
+/** Longest session id of a framework that is looked up, UTF-16 units. */
 export const MAX_FOREIGN_ID_LENGTH = 1024;
 
-/** Begins the user id of sessions whose user is not known. */
+/** Prefix of the user id of sessions whose user is not known. */
 const ANONYMOUS = 'anonymous:';
 
 /**
- * Under what a session is found whose id somebody else drew: SHA-256, base64url. The id itself lets its bearer in and is
- * kept nowhere.
+ * The digest under which a session with a framework's own id is found: SHA-256, base64url. The id itself grants access, so it
+ * is not stored.
  *
  * @throws {InvalidArgumentError} unless the id is a well-formed string of 1 to 1,024 characters.
  */
@@ -26,12 +26,12 @@ export function aliasDigest(foreignId: unknown): string {
   return hash('sha256', foreignId, 'base64url');
 }
 
-/** The user id under which a session is kept before its user is known: one of its own, so that no two share a record. */
+/** The user id of a session before its user is known. It is unique, so that no two such sessions share a record. */
 export function anonymousUserId(digest: string): string {
   return ANONYMOUS + digest;
 }
 
-/** Whether nobody is signed in under the session: it was started by `startAnonymous`. */
+/** Whether the session has no user: `startAnonymous` started it. */
 export function isAnonymousSession(session: { readonly userId: string }): boolean {
   return isAnonymousUserId(session.userId);
 }
@@ -42,8 +42,8 @@ export function isAnonymousUserId(userId: string): boolean {
 }
 
 /**
- * The session's part of the id that follows `before` under this alias: 96 bits of SHA-256. Computed and not drawn, so that
- * whoever has to repeat a step comes to the same session again, and every step leads to another one.
+ * The session's part of the id that follows `before` under this alias: 96 bits of SHA-256. It is computed, not random: a
+ * repeated step reaches the same session, and each new step a different one.
  */
 export function nextSid(digest: string, before: string | null): string {
   return createHash('sha256')

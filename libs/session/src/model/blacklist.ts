@@ -1,28 +1,30 @@
 import { createHash } from 'node:crypto';
 import { InvalidArgumentError } from './errors.js';
 import { isWellFormed } from './ids.js';
+import { tenantPrefix } from './tenant.js';
 
 /** Longest `jti`, `iss` or `sub` that is looked up, UTF-16 units. */
 const MAX_CLAIM_LENGTH = 1024;
 
-/** Instants below are surely seconds that somebody forgot to multiply: 1973 in milliseconds, 5138 in seconds. */
+/** A smaller instant must be in seconds: this number is 1973 in milliseconds and 5138 in seconds. */
 const LOOKS_LIKE_SECONDS = 100_000_000_000;
 
-/** How long a cutoff for a subject is kept where nobody says how long its tokens live, ms: 30 days. */
+/** How long a subject's cutoff is kept when no `until` is given, ms: 30 days. */
 export const DEFAULT_CUTOFF_LIFETIME = 30 * 24 * 60 * 60_000;
 
 /**
- * Digest of (issuer, value), length-prefixed so that no two pairs run into each other: SHA-256, base64url.
+ * Digest of (tenant, issuer, value), length-prefixed so that no two triples give the same bytes: SHA-256, base64url.
  *
  * @throws {InvalidArgumentError} unless `value` is a non-empty, well-formed string and the issuer a string or absent.
  */
-export function claimDigest(name: string, value: unknown, issuer: unknown): string {
+export function claimDigest(name: string, value: unknown, issuer: unknown, tenant = ''): string {
   assertClaim(name, value, 1);
   assertClaim('issuer', issuer ?? '', 0);
   const issuerBytes = Buffer.from((issuer as string | undefined) ?? '', 'utf8');
   const length = Buffer.alloc(4);
   length.writeUInt32BE(issuerBytes.length);
   return createHash('sha256')
+    .update(tenantDigest(tenant))
     .update(length)
     .update(issuerBytes)
     .update(value as string, 'utf8')
@@ -30,7 +32,7 @@ export function claimDigest(name: string, value: unknown, issuer: unknown): stri
 }
 
 /**
- * Epoch ms of a Date or number, rounded up: a token must not come back for the last fraction of a millisecond.
+ * Epoch ms of a Date or number, rounded up: a token must not become valid again for the last fraction of a millisecond.
  *
  * @throws {InvalidArgumentError} for anything else, and for numbers that look like seconds.
  */
@@ -52,4 +54,11 @@ function assertClaim(name: string, value: unknown, minimum: number): void {
       `must be a well-formed string of ${minimum} to ${MAX_CLAIM_LENGTH} characters`,
     );
   }
+}
+
+/** Of fixed length, and with a first byte that no issuer's length has, so that any text may follow. Empty without a tenant. */
+function tenantDigest(tenant: string): Buffer {
+  if (tenant === '') return Buffer.alloc(0);
+  const digest = createHash('sha256').update(tenantPrefix(tenant)).digest();
+  return Buffer.concat([Buffer.from([0xff]), digest]);
 }

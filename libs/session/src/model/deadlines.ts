@@ -1,21 +1,21 @@
 import { InvalidArgumentError } from './errors.js';
 import type { EndReason } from './session.js';
 
-/** The instants and the duration that decide whether a session lives. */
+/** What decides whether a session is live. */
 export interface Deadlines {
   readonly lastAccess: number;
   readonly idleTimeout: number;
   readonly expiresAt: number;
 }
 
-/** When the session ends if nothing happens: idle or absolute, whichever comes first. */
+/** When the session ends without a further access: the idle or the absolute deadline, whichever comes first. */
 export function deadlineOf(session: Deadlines): number {
   return Math.min(session.lastAccess + session.idleTimeout, session.expiresAt);
 }
 
 /**
- * Why the session is over at this instant, or null while it lives. A session is over at its deadline, not after it. The
- * reason is the deadline that came first, so that it does not depend on when somebody looks.
+ * Why the session is over at this instant, or null while it is live. It is over at its deadline, not after it. The reason is
+ * the deadline that came first, so it does not depend on when the caller asks.
  */
 export function expiryReason(session: Deadlines, now: number): Extract<EndReason, 'idle' | 'absolute'> | null {
   if (now < deadlineOf(session)) return null;
@@ -23,8 +23,8 @@ export function expiryReason(session: Deadlines, now: number): Extract<EndReason
 }
 
 /**
- * An instant as epoch milliseconds. Numbers that can only be seconds are refused: taken for milliseconds they would lie
- * in 1970, and whatever was to hold until then would silently not hold at all.
+ * An instant as epoch milliseconds. Numbers that can only be seconds are refused: read as milliseconds they are in 1970, so
+ * that a deadline would already have passed.
  *
  * @throws {InvalidArgumentError}
  */
@@ -40,7 +40,7 @@ export function epochMs(name: string, instant: unknown): number {
 }
 
 /**
- * A duration that is one: `NaN` would make a session that never ends.
+ * A checked duration: with `NaN` a session would never end.
  *
  * @throws {InvalidArgumentError}
  */

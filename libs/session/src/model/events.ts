@@ -1,3 +1,5 @@
+// Over 300 lines because the events, their fields and their documentation are read together.
+import type { SessionErrorCode } from './errors.js';
 import type { EndReason } from './session.js';
 
 interface EventBase {
@@ -5,6 +7,8 @@ interface EventBase {
   readonly at: number;
   readonly sessionId: string;
   readonly userId: string;
+  /** The user's tenant; absent without tenants. */
+  readonly tenant?: string;
   /** True when another instance announced it. */
   readonly remote: boolean;
 }
@@ -13,15 +17,15 @@ export interface SessionCreatedEvent extends EventBase {
   readonly type: 'created';
 }
 
-/** Exactly one for every session that ends, whatever ended it. */
+/** Published exactly once for every session that ends, for any reason. */
 export interface SessionEndedEvent extends EventBase {
   readonly type: 'ended';
   readonly reason: EndReason;
 }
 
-/** The session's secret was drawn anew (step-up, privilege change). */
-export interface SessionRenewedEvent extends EventBase {
-  readonly type: 'renewed';
+/** The session has a new secret (step-up, privilege change). */
+export interface SessionRegeneratedEvent extends EventBase {
+  readonly type: 'regenerated';
 }
 
 /** A refresh token was exchanged. */
@@ -29,19 +33,19 @@ export interface SessionRefreshedEvent extends EventBase {
   readonly type: 'refreshed';
 }
 
-/** What an instance may have read of the session is no longer true: data, roles, a revoked token. */
+/** Earlier reads of the session are out of date: its data, roles or revoked tokens changed. */
 export interface SessionChangedEvent extends EventBase {
   readonly type: 'changed';
-  /** Set where access tokens of the session were revoked. */
+  /** Set if access tokens of the session were revoked. */
   readonly cause?: 'tokens-revoked';
 }
 
-/** A token came back that was rotated away too long ago: somebody holds a copy. An `ended` event with `reuse` follows. */
+/** A replaced token was presented again, so a copy of it exists. An `ended` event with `reuse` follows. */
 export interface ReuseDetectedEvent extends EventBase {
   readonly type: 'reuse-detected';
 }
 
-/** A token newer than the store's memory was presented: the store lost a write and took the token's word. */
+/** A token newer than the stored state was presented: Redis had lost a write, and the token was accepted. */
 export interface RotationLostEvent extends EventBase {
   readonly type: 'rotation-lost';
 }
@@ -51,34 +55,48 @@ export interface LimitReachedEvent extends EventBase {
   readonly type: 'limit-reached';
 }
 
-/** A stored record cannot be read. It counts as no session; nothing of it is used. */
+/** A stored record cannot be read. It counts as no session, and none of it is used. */
 export interface SessionDamagedEvent extends EventBase {
   readonly type: 'damaged';
   readonly detail: string;
 }
 
-/** What may look wrong with the client of a session. */
+/**
+ * Redis lost writes: it restarted from an older snapshot, or a replica without the latest writes took over. Sign-ins,
+ * changes and ends by other instances since then may be lost. `userId` and `sessionId` are empty. Each instance
+ * announces it for itself.
+ */
+export interface WritesLostEvent extends EventBase {
+  readonly type: 'writes-lost';
+  /** Later writes may be lost, epoch ms by the store's clock; 0: all of them. */
+  readonly since: number;
+  /** How many sessions that this instance had ended were live again. They have ended again. */
+  readonly endedAgain: number;
+}
+
+/** The ways in which a client may differ from the one that signed in. */
 export type HijackSignal = 'fingerprint' | 'ip';
 
-/** What happens when a session turns up where it should not, from the mildest to the gravest. */
+/** The action for a client mismatch, from the most lenient to the strictest. */
 export type SignalAction = 'off' | 'log' | 'step-up' | 'reject' | 'end';
 
-/** Something looked like a stolen session; which signals, and what was done. */
+/** A request looked like it came from a stolen session: the signals, and the action taken. */
 export interface HijackSuspectedEvent extends EventBase {
   readonly type: 'hijack-suspected';
   readonly signals: readonly HijackSignal[];
   readonly action: Exclude<SignalAction, 'off'>;
 }
 
-/** A token of an ended session came back. */
+/** A token of an ended session was presented. */
 export interface UseAfterEndEvent extends EventBase {
   readonly type: 'use-after-end';
   readonly reason: EndReason;
 }
 
 /**
- * The user signed in on a device that none of their other sessions is on: told by the device id, and where there is none by
- * browser family, system and device kind. A user who had no other session causes none. The session says what device it is.
+ * The user signed in on a device that none of their other sessions uses, compared by device id, or without one by
+ * browser family, system and kind of device. Not emitted for a user without other sessions. The session names the
+ * device.
  */
 export interface NewDeviceEvent extends EventBase {
   readonly type: 'new-device';
@@ -91,27 +109,133 @@ export interface ImpersonationStartedEvent extends EventBase {
   readonly actor: { readonly userId: string; readonly sessionId: string };
 }
 
+/** A browser bound the session to a key of its device; see the option `deviceBound`. */
+export interface SessionBoundEvent extends EventBase {
+  readonly type: 'bound';
+}
+
+/**
+ * A registration or a renewal of a bound cookie was refused: the proof does not hold, the challenge is not ours, or the session is
+ * bound already. Each reason at most once a minute for a session.
+ */
+export interface BindingFailedEvent extends EventBase {
+  readonly type: 'binding-failed';
+  readonly step: 'registration' | 'refresh';
+  readonly reason: 'proof' | 'challenge' | 'bound';
+}
+
+/** A request of a bound session came without a valid bound cookie. Announced at most once a minute for a session. */
+export interface BoundCookieMissingEvent extends EventBase {
+  readonly type: 'bound-cookie-missing';
+  readonly action: 'log' | 'step-up' | 'reject';
+  /** Why the browser did not renew the cookie, where it says so: `unreachable`, `server_error` or `quota_exceeded`. */
+  readonly skipped?: string;
+}
+
+/** The kinds of administrative actions. */
+export type AdminActionKind =
+  | 'end-session'
+  | 'end-user'
+  | 'end-users'
+  | 'end-matching'
+  | 'end-everybody'
+  | 'account-disabled'
+  | 'account-deleted'
+  | 'roles-changed';
+
+/**
+ * An administrator ended sessions, or changed the roles of a user. Published once for an action, when it is over or failed;
+ * `sessionId` and `userId` are empty where the action concerns several.
+ */
+export interface AdminActionEvent extends EventBase {
+  readonly type: 'admin-action';
+  readonly action: AdminActionKind;
+  /** Who acted, as the caller named them. */
+  readonly actor: string;
+  /** Why, in the words of the caller. */
+  readonly reason: string;
+  /** How many sessions ended. */
+  readonly ended: number;
+  /** False if it failed on the way; repeating it does the rest. */
+  readonly completed: boolean;
+  /** The new roles, for `roles-changed` alone. */
+  readonly roles?: readonly string[];
+}
+
+/** A sign-in or step-up succeeded. Announced only on the instance that served it. */
+export interface AuthenticatedEvent extends EventBase {
+  readonly type: 'authenticated';
+  readonly step: 'sign-in' | 'step-up';
+  /** The factors, as the application named them. */
+  readonly amr: readonly string[];
+  /** Whether a further factor is still missing. */
+  readonly pending: boolean;
+}
+
+/** The part of events that are limited in number. */
+interface Limited {
+  /** Number of events of this kind that were omitted before this one; absent if none was. */
+  readonly omitted?: number;
+}
+
+/**
+ * A password or another factor was wrong; the application reported it. `userId` and `sessionId` are empty if unknown.
+ * Announced only on the instance that served the request.
+ */
+export interface SignInFailedEvent extends EventBase, Limited {
+  readonly type: 'sign-in-failed';
+  readonly reason: 'wrong-credentials' | 'too-many-attempts' | 'locked';
+  /** The factors that failed. */
+  readonly failed: readonly string[];
+  /** The factors that were verified. */
+  readonly verified: readonly string[];
+  readonly ip?: string;
+}
+
+/**
+ * A request was refused: a missing role, another site, an invalid token. `userId` and `sessionId` are empty if unknown.
+ * Announced only on the instance that refused it.
+ */
+export interface RequestRefusedEvent extends EventBase, Limited {
+  readonly type: 'request-refused';
+  /** The code in the response. */
+  readonly code: SessionErrorCode;
+  /** A detail that the response does not contain; for a token: `forged`, `expired` or `replaced`. */
+  readonly reason?: string;
+  readonly ip?: string;
+  /** Controller and handler. */
+  readonly route?: string;
+}
+
 export type SessionEvent =
   | SessionCreatedEvent
   | SessionEndedEvent
-  | SessionRenewedEvent
+  | SessionRegeneratedEvent
   | SessionRefreshedEvent
   | SessionChangedEvent
   | ReuseDetectedEvent
   | RotationLostEvent
   | LimitReachedEvent
   | SessionDamagedEvent
+  | WritesLostEvent
   | HijackSuspectedEvent
   | UseAfterEndEvent
   | NewDeviceEvent
-  | ImpersonationStartedEvent;
+  | ImpersonationStartedEvent
+  | SessionBoundEvent
+  | BindingFailedEvent
+  | BoundCookieMissingEvent
+  | AdminActionEvent
+  | AuthenticatedEvent
+  | SignInFailedEvent
+  | RequestRefusedEvent;
 
 export type SessionEventType = SessionEvent['type'];
 
 /** The event of a given type. */
 export type SessionEventOf<K extends SessionEventType> = Extract<SessionEvent, { type: K }>;
 
-/** Names for ends of one kind, after the codes that clients are told: what somebody listens to who cares for no other end. */
+/** Event names that select `ended` events by reason, named like the error codes for clients. */
 export const ENDS_BY_KIND = {
   expired: ['idle', 'absolute'],
   evicted: ['evicted'],
@@ -121,17 +245,17 @@ export const ENDS_BY_KIND = {
 
 export type SessionEndKind = keyof typeof ENDS_BY_KIND;
 
-/** What can be listened to: a type of event, or a kind of end. */
+/** The names to listen to: a type of event, or a kind of end. */
 export type SessionEventName = SessionEventType | SessionEndKind;
 
-/** The event that bears a name. */
+/** The event with this name. */
 export type SessionEventNamed<N extends SessionEventName> = N extends SessionEventType
   ? SessionEventOf<N>
   : N extends SessionEndKind
     ? SessionEndedEvent & { readonly reason: (typeof ENDS_BY_KIND)[N][number] }
     : never;
 
-/** Whether an event bears a name. */
+/** Whether an event has this name. */
 export function isNamed<N extends SessionEventName>(event: SessionEvent, name: N): event is SessionEventNamed<N> {
   if (event.type === name) return true;
   const reasons: readonly EndReason[] | undefined = (ENDS_BY_KIND as Partial<Record<string, readonly EndReason[]>>)[
@@ -143,24 +267,44 @@ export function isNamed<N extends SessionEventName>(event: SessionEvent, name: N
 const EVENT_TYPES: Readonly<Record<SessionEventType, true>> = {
   created: true,
   ended: true,
-  renewed: true,
+  regenerated: true,
   refreshed: true,
   changed: true,
   'reuse-detected': true,
   'rotation-lost': true,
   'limit-reached': true,
   damaged: true,
+  'writes-lost': true,
   'hijack-suspected': true,
   'use-after-end': true,
   'new-device': true,
   'impersonation-started': true,
+  bound: true,
+  'binding-failed': true,
+  'bound-cookie-missing': true,
+  'admin-action': true,
+  authenticated: true,
+  'sign-in-failed': true,
+  'request-refused': true,
 };
 
 /** Every type of event. */
 export const SESSION_EVENT_TYPES = Object.keys(EVENT_TYPES) as readonly SessionEventType[];
 
-/** Everything that can be listened to. */
+/** Every name to listen to. */
 export const SESSION_EVENT_NAMES: readonly SessionEventName[] = [
   ...SESSION_EVENT_TYPES,
   ...(Object.keys(ENDS_BY_KIND) as SessionEndKind[]),
 ];
+
+/** Whether an event belongs to a tenant; '' means none. */
+export function isOfTenant(event: SessionEvent, tenant: string): boolean {
+  return (event.tenant ?? '') === tenant;
+}
+
+/** The event, marked as this tenant's. */
+export function withTenant(event: SessionEvent, tenant: string): SessionEvent {
+  if (isOfTenant(event, tenant)) return event;
+  const { tenant: _other, ...rest } = event;
+  return tenant === '' ? rest : { ...rest, tenant };
+}

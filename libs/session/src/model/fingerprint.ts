@@ -1,43 +1,57 @@
 import { createHmac, hash, type KeyObject } from 'node:crypto';
-import type { UserAgentFamilies } from './user-agent.js';
+import type { ClientTraits } from './user-agent.js';
 
-/** Names the facts a fingerprint is made of. A later version has another one and is never compared with this one. */
+/** Version of the input of a fingerprint. Fingerprints of different versions are never compared. */
 const VERSION = 'f1';
 
 const FINGERPRINT = /^f1\.[A-Za-z0-9_-]{43}$/;
 
-/** Length of the digest that is kept beside a token. */
+/** Length of the digest that is stored beside a token. */
 const CLIENT_BYTES = 8;
 
 /**
- * A keyed digest of browser family, system and device kind: HMAC-SHA-256 under a key of the server, so that whoever reads
- * a fingerprint can neither tell the client nor make another.
+ * A keyed digest of browser family, system and kind of device: HMAC-SHA-256 with a server key, so that a reader of the
+ * fingerprint can neither recover the client nor compute another one.
  */
-export function fingerprintOf(families: UserAgentFamilies, key: KeyObject): string {
-  return `${VERSION}.${createHmac('sha256', key).update(textOf(families)).digest('base64url')}`;
+export function fingerprintOf(traits: ClientTraits, key: KeyObject): string {
+  const byTraits = known.get(key) ?? new WeakMap<ClientTraits, string>();
+  const found = byTraits.get(traits);
+  if (found !== undefined) return found;
+  const fingerprint = computed(traits, key);
+  known.set(key, byTraits.set(traits, fingerprint));
+  return fingerprint;
+}
+
+/** By key, and by the traits of recent clients, which are the same objects each time: see `traitsOf`. */
+const known = new WeakMap<KeyObject, WeakMap<ClientTraits, string>>();
+
+function computed(traits: ClientTraits, key: KeyObject): string {
+  return `${VERSION}.${createHmac('sha256', key).update(textOf(traits)).digest('base64url')}`;
 }
 
 /**
- * Whether a fingerprint is of these facts, under any of the keys; null where it cannot be told: there is none, or another
- * version of the library made it.
+ * Whether a fingerprint matches this client under any of the keys; null if unknown: there is no fingerprint, or another
+ * version of the library created it.
  */
 export function matchesFingerprint(
   fingerprint: string | undefined,
-  families: UserAgentFamilies,
+  traits: ClientTraits,
   keys: readonly KeyObject[],
 ): boolean | null {
-  if (fingerprint === undefined || !FINGERPRINT.test(fingerprint)) return null;
-  return keys.some((key) => fingerprintOf(families, key) === fingerprint);
+  if (fingerprint === undefined) return null;
+  for (const key of keys) if (fingerprintOf(traits, key) === fingerprint) return true;
+  return FINGERPRINT.test(fingerprint) ? false : null;
 }
 
 /**
- * What is kept beside a token to tell its client again when the token is repeated: the first 64 bits of SHA-256 over the
- * same facts. Not keyed, because a change of keys between two requests would look like another client, and so like theft.
+ * Stored with a token to recognise its client if the token is sent again: the first 64 bits of SHA-256 over the same
+ * input. It is not keyed, because a change of keys between two requests would look like another client, and so like
+ * reuse.
  */
-export function clientDigestOf(families: UserAgentFamilies): Buffer {
-  return hash('sha256', `nestjs-sessions/client\n${textOf(families)}`, 'buffer').subarray(0, CLIENT_BYTES);
+export function clientDigestOf(traits: ClientTraits): Buffer {
+  return hash('sha256', `nestjs-sessions/client\n${textOf(traits)}`, 'buffer').subarray(0, CLIENT_BYTES);
 }
 
-function textOf({ browser, os, deviceType }: UserAgentFamilies): string {
+function textOf({ browser, os, deviceType }: ClientTraits): string {
   return JSON.stringify([VERSION, browser, os, deviceType]);
 }

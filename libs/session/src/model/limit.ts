@@ -1,19 +1,31 @@
 import type { DeviceType, Session } from './session.js';
 
-/** What happens to a sign-in when the user has as many sessions as allowed. */
+/** What happens to a sign-in if the user has as many sessions as allowed. */
 export type LimitPolicy = 'evict-least-recent' | 'evict-oldest' | 'reject';
 
 export const LIMIT_POLICIES: readonly LimitPolicy[] = ['evict-least-recent', 'evict-oldest', 'reject'];
 
-/** No user has more sessions than this, whatever the options say: a script over many more would block Redis. */
+/** Upper bound of sessions per user, whatever the options say: a script over many more would block Redis. */
 export const HARD_SESSION_LIMIT = 1000;
 
 export interface SessionLimit {
-  /** Most sessions of the user, the new one included. 1 to 1,000. */
+  /** Maximum number of the user's sessions, including the new one. 1 to 1,000. */
   readonly max: number;
-  /** Most sessions on devices of the new session's type, the new one included. Default: no limit of its own. */
+  /** Maximum number of sessions on devices of the new session's type, including the new one. Default: no limit per type. */
   readonly maxOfType?: number;
   readonly onLimit: LimitPolicy;
+}
+
+/**
+ * How many of a user's sessions may be pending at once. They count towards no limit; beyond this the oldest is ended.
+ */
+export const MOST_PENDING = 3;
+
+/** Stored with a pending session: the rules under which it is admitted once it is complete. */
+export interface Admission {
+  readonly limit: SessionLimit;
+  /** A session of the same user that ends in the same step with the reason `replaced`. */
+  readonly replaces?: string;
 }
 
 export interface LimitCandidate {
@@ -24,8 +36,7 @@ export interface LimitCandidate {
 }
 
 /**
- * Which of the live sessions make way for a new one, or `reject`. Ties fall to the smaller sid, so that every adapter
- * chooses alike.
+ * The live sessions to evict for a new one, or `reject`. Ties go to the smaller sid, so that all adapters choose the same.
  */
 export function makeRoom(
   live: readonly LimitCandidate[],
@@ -48,8 +59,11 @@ export function makeRoom(
 }
 
 /** Which of the two limits a refused sign-in reached, given the user's live sessions. */
-export function reachedLimit({ max, maxOfType = max }: SessionLimit, live: readonly Pick<Session, 'actor'>[]): number {
-  return live.filter(({ actor }) => actor === undefined).length < max ? maxOfType : max;
+export function reachedLimit(
+  { max, maxOfType = max }: SessionLimit,
+  live: readonly Pick<Session, 'actor' | 'pending'>[],
+): number {
+  return live.filter(({ actor, pending }) => actor === undefined && pending !== true).length < max ? maxOfType : max;
 }
 
 function evictionOrder(policy: LimitPolicy): (a: LimitCandidate, b: LimitCandidate) => number {

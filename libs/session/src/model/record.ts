@@ -1,27 +1,44 @@
 import { epochMs } from './deadlines.js';
 import { InvalidArgumentError, SessionTooLargeError } from './errors.js';
-import { isWellFormed } from './ids.js';
+import { assertSessionData } from './session-data.js';
+import type { Admission } from './limit.js';
 import {
-  DEVICE_TYPES,
-  type DeviceType,
-  type NewSession,
-  type Session,
-  type SessionChange,
-  type SessionLocation,
-  type SessionMetadata,
-  type SessionPatch,
+  actorOf,
+  dataObject,
+  deviceIdOf,
+  deviceTypeOf,
+  isActor,
+  isAdmission,
+  isBoolean,
+  isOptional,
+  isPlainObject,
+  isString,
+  isStringList,
+  isStringObject,
+  locationOf,
+  metadataOf,
+  optionalLabel,
+  roleList,
+  stringList,
+  text,
+} from './record-fields.js';
+import type {
+  DeviceType,
+  NewSession,
+  Session,
+  SessionChange,
+  SessionLocation,
+  SessionMetadata,
+  SessionPatch,
 } from './session.js';
 
-/** Version of the record's form. A store leaves records of a newer version alone. */
+/** Version of the record's format. A store does not touch records of a newer version. */
 export const RECORD_VERSION = 1;
 
-/** Default cap on a record, bytes of UTF-8. */
+/** Default maximum size of a record, bytes of UTF-8. */
 export const DEFAULT_MAX_RECORD_BYTES = 64 * 1024;
 
-/** Longest device id, device name and metadata value, in UTF-16 units. */
-export const MAX_LABEL_LENGTH = 512;
-
-/** The part of a session that no script needs to understand: kept as JSON. */
+/** The part of a session that scripts do not read: stored as JSON. */
 export interface SessionRecord {
   readonly v: number;
   readonly email: string;
@@ -35,10 +52,13 @@ export interface SessionRecord {
   readonly amr?: readonly string[];
   readonly acr?: string;
   readonly pending?: boolean;
+  readonly rememberMe?: boolean;
+  /** Only on a pending session. */
+  readonly admission?: Admission;
   readonly actor?: { readonly userId: string; readonly sessionId: string };
 }
 
-/** The part that decides whether a session lives: kept packed, decided on by scripts. */
+/** The part that decides whether a session is live: stored packed, evaluated by scripts. */
 export interface SessionClock {
   readonly createdAt: number;
   readonly lastAccess: number;
@@ -47,27 +67,27 @@ export interface SessionClock {
   readonly authenticatedAt: number;
   /** Access tokens issued before this instant are dead. */
   readonly tokensFrom: number;
-  /** The user's profile as this record knew it: profile values of a higher number are newer than the record's own. */
+  /** Number of the user's profile when this record was written: profile values with a higher number are newer. */
   readonly profileSeq: number;
 }
 
-/** Email and roles set for all sessions of a user, numbered: instants would not order two changes in one millisecond. */
+/** Email and roles set for all sessions of a user. Numbered, because two changes can share a millisecond. */
 export interface UserProfile {
   readonly email: { readonly value: string; readonly seq: number } | null;
   readonly roles: { readonly value: readonly string[]; readonly seq: number } | null;
 }
 
-/** The number of the latest change to a profile. */
+/** Number of the latest change to a profile. */
 export function profileSeqOf(profile: UserProfile): number {
   return Math.max(profile.email?.seq ?? 0, profile.roles?.seq ?? 0);
 }
 
 /**
- * The record of a new session.
+ * The record of a new session. A pending one also stores the rules of its later admission.
  *
- * @throws {InvalidArgumentError} when a field is not of its documented type.
+ * @throws {InvalidArgumentError} if a field does not have its documented type.
  */
-export function newRecord(input: NewSession): SessionRecord {
+export function newRecord(input: NewSession, admission?: Admission): SessionRecord {
   return compact({
     v: RECORD_VERSION,
     email: text('email', input.email ?? ''),
@@ -81,11 +101,13 @@ export function newRecord(input: NewSession): SessionRecord {
     amr: input.amr === undefined ? undefined : stringList('amr', input.amr),
     acr: input.acr === undefined ? undefined : text('acr', input.acr),
     pending: input.pending === true ? true : undefined,
+    rememberMe: input.rememberMe === true ? true : undefined,
+    admission: input.pending === true && !input.actor ? admission : undefined,
     actor: actorOf(input.actor),
   });
 }
 
-/** The patch of a change: the change itself, or what its function makes of the session. */
+/** The patch of a change: the change itself, or the result of its function. */
 export function patchOf(change: SessionChange, session: Session): SessionPatch {
   const patch = typeof change === 'function' ? change(session) : change;
   if (patch === null || typeof patch !== 'object' || Array.isArray(patch)) {
@@ -95,14 +117,14 @@ export function patchOf(change: SessionChange, session: Session): SessionPatch {
     );
   }
   if (typeof (patch as { then?: unknown }).then === 'function') {
-    // Refused unread: what it may still reject with must not end the process.
+    // A later rejection of the refused promise must not end the process.
     Promise.resolve(patch).catch(() => undefined);
     throw new InvalidArgumentError('update', 'takes a function that returns its patch at once, not a promise');
   }
   return patch;
 }
 
-/** The record after a patch. Only the documented keys count, whatever else the patch holds. */
+/** The record after a patch. Only the documented keys of the patch count. */
 export function patchRecord(record: SessionRecord, patch: SessionPatch): SessionRecord {
   return compact({
     ...record,
@@ -115,12 +137,30 @@ export function patchRecord(record: SessionRecord, patch: SessionPatch): Session
     amr: patch.amr === undefined ? record.amr : stringList('amr', patch.amr),
     acr: patch.acr === undefined ? record.acr : text('acr', patch.acr),
     pending: patch.pending === undefined ? record.pending : patch.pending === true ? true : undefined,
+    admission: patch.pending === false ? undefined : record.admission,
   });
 }
 
+/** The effect on limits when a session becomes pending or stops being pending. */
+export interface StandingChange {
+  readonly pending: boolean;
+  readonly deviceType: DeviceType;
+  /** The rules of its admission; null if it was admitted before or is pending. */
+  readonly admission: Admission | null;
+}
+
+/** The effect of a patch on limits, or null. An impersonated session counts towards no limit. */
+export function standingChange(record: SessionRecord, patch: SessionPatch, replaces?: string): StandingChange | null {
+  const pending = patch.pending === undefined ? record.pending === true : patch.pending === true;
+  if (record.actor || pending === (record.pending === true)) return null;
+  const kept = pending ? undefined : record.admission;
+  const admission = kept && replaces !== undefined ? { ...kept, replaces } : (kept ?? null);
+  return { pending, deviceType: record.deviceType ?? 'unknown', admission };
+}
+
 /**
- * The record with what the user's profile has set since it was written. A patch of email or roles builds on this one:
- * the patched record counts as newer than the profile as a whole, and would otherwise bring back the other value.
+ * The record with the profile values set after it was written. A patch of email or roles must start from this record: the
+ * patched record counts as newer than the whole profile, and would otherwise restore an old value of the other field.
  */
 export function withProfile(
   record: SessionRecord,
@@ -136,7 +176,7 @@ export function withProfile(
   };
 }
 
-/** Whether a patch sets what the user's profile may also set. */
+/** Whether a patch sets a field that the user's profile also sets. */
 export function setsProfile(patch: SessionPatch): boolean {
   return patch.email !== undefined || patch.roles !== undefined;
 }
@@ -145,9 +185,10 @@ export function setsProfile(patch: SessionPatch): boolean {
  * The record as text.
  *
  * @throws {SessionTooLargeError} above `limit` bytes.
- * @throws {InvalidArgumentError} when the data cannot be written as JSON.
+ * @throws {InvalidArgumentError} if JSON cannot represent the data.
  */
 export function encodeRecord(record: SessionRecord, limit = DEFAULT_MAX_RECORD_BYTES): string {
+  assertSessionData(record.data, limit);
   let json: string;
   try {
     json = JSON.stringify(record, withoutPrototypeKey);
@@ -159,21 +200,17 @@ export function encodeRecord(record: SessionRecord, limit = DEFAULT_MAX_RECORD_B
   return json;
 }
 
-/** `__proto__` as a data key would set the prototype of whoever copies it by assignment. */
+/** A data key `__proto__` would set the prototype of an object that it is copied to by assignment. */
 function withoutPrototypeKey(key: string, value: unknown): unknown {
   return key === '__proto__' ? undefined : value;
 }
 
-/** What is wrong with a stored record. */
+/** The defect of a stored record. */
 export class DamagedRecord {
-  constructor(
-    readonly detail: string,
-    /** True when a later version of the library wrote it. */
-    readonly newer = false,
-  ) {}
+  constructor(readonly detail: string) {}
 }
 
-/** Reads a record, or says what is wrong with it. Never throws. */
+/** Reads a record, or describes its defect. Never throws. */
 export function decodeRecord(json: string): SessionRecord | DamagedRecord {
   let value: unknown;
   try {
@@ -186,7 +223,7 @@ export function decodeRecord(json: string): SessionRecord | DamagedRecord {
   }
   const fields = value as Record<string, unknown>;
   if (typeof fields['v'] !== 'number') return new DamagedRecord('the record has no version');
-  if (fields['v'] > RECORD_VERSION) return new DamagedRecord(`the record has the newer version ${fields['v']}`, true);
+  if (fields['v'] > RECORD_VERSION) return new DamagedRecord(`the record has the newer version ${fields['v']}`);
   if (typeof fields['email'] !== 'string') return new DamagedRecord('the record has no email');
   if (!isStringList(fields['roles'])) return new DamagedRecord('the record has no list of roles');
   if (!isPlainObject(fields['data'])) return new DamagedRecord('the record has no data');
@@ -199,15 +236,17 @@ export function decodeRecord(json: string): SessionRecord | DamagedRecord {
   if (!isOptional(fields['amr'], isStringList)) return new DamagedRecord('amr is not a list of strings');
   if (!isOptional(fields['acr'], isString)) return new DamagedRecord('acr is not a string');
   if (!isOptional(fields['pending'], isBoolean)) return new DamagedRecord('pending is not a boolean');
+  if (!isOptional(fields['rememberMe'], isBoolean)) return new DamagedRecord('rememberMe is not a boolean');
+  if (!isOptional(fields['admission'], isAdmission)) return new DamagedRecord('admission holds no limit');
   if (!isOptional(fields['actor'], isActor)) return new DamagedRecord('actor does not name a user and a session');
   return value as SessionRecord;
 }
 
-/** Puts a session together from its parts. */
+/** Assembles a session from its parts. */
 export function toSession(
   id: string,
   userId: string,
-  parts: { record: SessionRecord; clock: SessionClock; profile: UserProfile },
+  parts: { record: SessionRecord; clock: SessionClock; profile: UserProfile; isBound?: boolean },
 ): Session {
   const { record, clock, profile } = parts;
   const content = withProfile(record, clock, profile);
@@ -223,9 +262,16 @@ export function toSession(
     authenticatedAt: clock.authenticatedAt,
     data: record.data,
   };
-  // One by one: every request comes by here, and a copy by spread takes several times as long.
+  // Field by field: this runs at every request, and a spread takes several times as long.
   for (const field of OPTIONAL_FIELDS) if (content[field] !== undefined) session[field] = content[field];
+  if (parts.isBound === true) session['deviceBound'] = true;
   return session as unknown as Session;
+}
+
+/** The user's session on a device: a complete one first, otherwise a pending one. */
+export function sessionOnDevice<T>(sessions: readonly Session<T>[], deviceId: string): Session<T> | null {
+  const there = sessions.filter((session) => session.deviceId === deviceId);
+  return there.find(({ pending }) => pending !== true) ?? there[0] ?? null;
 }
 
 const OPTIONAL_FIELDS = [
@@ -237,6 +283,7 @@ const OPTIONAL_FIELDS = [
   'amr',
   'acr',
   'pending',
+  'rememberMe',
   'actor',
 ] as const satisfies readonly (keyof SessionRecord)[];
 
@@ -250,104 +297,4 @@ function compact(record: { [K in keyof SessionRecord]: SessionRecord[K] | undefi
   return Object.fromEntries(
     Object.entries(record).filter(([, value]) => value !== undefined),
   ) as unknown as SessionRecord;
-}
-
-/** Checked list of roles. @throws {InvalidArgumentError} */
-export function roleList(value: unknown): readonly string[] {
-  return stringList('roles', value);
-}
-
-function stringList(name: string, value: unknown): readonly string[] {
-  if (!isStringList(value)) throw new InvalidArgumentError(name, 'must be a list of strings');
-  return [...value];
-}
-
-/** Checked text. @throws {InvalidArgumentError} */
-export function text(name: string, value: unknown): string {
-  if (typeof value !== 'string') throw new InvalidArgumentError(name, 'must be a string');
-  return value;
-}
-
-function optionalLabel(name: string, value: unknown): string | undefined {
-  if (value === undefined) return undefined;
-  if (typeof value !== 'string' || value.length === 0 || value.length > MAX_LABEL_LENGTH) {
-    throw new InvalidArgumentError(name, `must be a string of 1 to ${MAX_LABEL_LENGTH} characters`);
-  }
-  return value;
-}
-
-/** Device ids are compared by digest, where lone surrogates would all be one: see `assertUserId`. */
-function deviceIdOf(value: unknown): string | undefined {
-  const deviceId = optionalLabel('deviceId', value);
-  if (deviceId !== undefined && !isWellFormed(deviceId)) {
-    throw new InvalidArgumentError('deviceId', 'must be well-formed Unicode');
-  }
-  return deviceId;
-}
-
-function deviceTypeOf(input: NewSession): DeviceType | undefined {
-  if (input.deviceType === undefined) return input.deviceId === undefined ? undefined : 'unknown';
-  if (!DEVICE_TYPES.includes(input.deviceType)) {
-    throw new InvalidArgumentError('deviceType', `must be one of ${DEVICE_TYPES.join(', ')}`);
-  }
-  return input.deviceType;
-}
-
-function dataObject(value: unknown): Record<string, unknown> {
-  if (!isPlainObject(value)) throw new InvalidArgumentError('data', 'must be an object');
-  // A Date, for one, would be written as a string and leave a record that cannot be read.
-  if (typeof value['toJSON'] === 'function') throw new InvalidArgumentError('data', 'must be an object without toJSON');
-  return value;
-}
-
-function metadataOf(value: unknown): SessionMetadata | undefined {
-  return value === undefined ? undefined : stringsOf('metadata', value);
-}
-
-function locationOf(value: unknown): SessionLocation | undefined {
-  return value === undefined ? undefined : (stringsOf('lastLocation', value) as unknown as SessionLocation);
-}
-
-function actorOf(value: NewSession['actor']): SessionRecord['actor'] {
-  if (value === undefined) return undefined;
-  return { userId: text('actor.userId', value.userId), sessionId: text('actor.sessionId', value.sessionId) };
-}
-
-/** Descriptive values come from requests: cut to a bound instead of refused, so that a hostile header stops no sign-in. */
-function stringsOf(name: string, value: unknown): Record<string, string> {
-  if (!isPlainObject(value)) throw new InvalidArgumentError(name, 'must be an object of strings');
-  const strings: Record<string, string> = {};
-  for (const [key, entry] of Object.entries(value)) {
-    if (entry === undefined) continue;
-    strings[key] = text(`${name}.${key}`, entry).slice(0, MAX_LABEL_LENGTH);
-  }
-  return strings;
-}
-
-function isString(value: unknown): value is string {
-  return typeof value === 'string';
-}
-
-function isStringList(value: unknown): value is string[] {
-  return Array.isArray(value) && value.every(isString);
-}
-
-function isPlainObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function isBoolean(value: unknown): value is boolean {
-  return typeof value === 'boolean';
-}
-
-function isStringObject(value: unknown): value is Record<string, string> {
-  return isPlainObject(value) && Object.values(value).every(isString);
-}
-
-function isActor(value: unknown): value is NonNullable<SessionRecord['actor']> {
-  return isPlainObject(value) && isString(value['userId']) && isString(value['sessionId']);
-}
-
-function isOptional<T>(value: unknown, check: (value: unknown) => value is T): boolean {
-  return value === undefined || check(value);
 }

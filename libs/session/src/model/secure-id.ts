@@ -4,7 +4,7 @@ import { InvalidArgumentError } from './errors.js';
 /** A-Z, a-z, 0-9. */
 export const ALPHANUMERIC = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
 
-/** Fewest random bits of a reference token (ASVS 5.0, 7.2.3). */
+/** Minimum random bits of a reference token (ASVS 5.0, 7.2.3). */
 export const MINIMUM_ID_BITS = 128;
 
 export interface SecureIdOptions {
@@ -15,20 +15,20 @@ export interface SecureIdOptions {
 }
 
 /**
- * A random id from the system's CSPRNG, every character equally likely (values that would favour some are drawn anew).
+ * A random id from the system's CSPRNG. All characters are equally likely: bytes that would favour some are discarded.
  * Default: 32 characters over A-Za-z0-9, 190 bits.
  *
  * @throws {InvalidArgumentError} under 128 bits (ASVS 5.0, 7.2.3), or for an alphabet with repeated characters.
  */
 export function generateSecureSessionId(options: SecureIdOptions = {}): string {
   const { length = 32, alphabet = ALPHANUMERIC } = options;
-  const complaint = complaintAboutIdShape(length, alphabet);
-  if (complaint) throw new InvalidArgumentError(complaint.option, complaint.expected);
+  const problem = idShapeProblem(length, alphabet);
+  if (problem) throw new InvalidArgumentError(problem.option, problem.expected);
   return drawId(length, alphabet);
 }
 
-/** What is wrong with a length and an alphabet, or null. */
-export function complaintAboutIdShape(
+/** The problem with a length and an alphabet, or null. */
+export function idShapeProblem(
   length: number,
   alphabet: string,
 ): { option: 'length' | 'alphabet'; expected: string } | null {
@@ -52,7 +52,7 @@ export function complaintAboutIdShape(
   return null;
 }
 
-/** The draw itself, for a shape that was checked before. */
+/** Draws an id with a length and an alphabet that were already checked. */
 export function drawId(length: number, alphabet: string): string {
   const size = alphabet.length;
   const fair = 256 - (256 % size);

@@ -1,5 +1,5 @@
 /**
- * What an application keeps in a session. Augment it to have your own keys typed everywhere:
+ * The application's data in a session. Augment it to type your own keys everywhere:
  *
  * ```ts
  * declare module 'nestjs-sessions' {
@@ -17,7 +17,7 @@ export type DeviceType = 'mobile' | 'tablet' | 'desktop' | 'unknown';
 /** Every kind of device, in the order in which adapters number them. Append only: stored data holds the position. */
 export const DEVICE_TYPES: readonly DeviceType[] = ['unknown', 'mobile', 'tablet', 'desktop'];
 
-/** What was known of the client when the session started. All of it is descriptive; none of it lets anyone in. */
+/** The client's properties when the session started. They describe it and grant no access. */
 export interface SessionMetadata {
   userAgent?: string;
   ip?: string;
@@ -27,9 +27,9 @@ export interface SessionMetadata {
   fingerprint?: string;
 }
 
-/** Where a session was last seen, as far as the application's location hook could tell. */
+/** Where a session was last seen, from the application's `locate` hook. */
 export interface SessionLocation {
-  /** As much of it as `security.ipPrivacy` keeps; empty under `none`. */
+  /** Reduced according to `security.ipPrivacy`; empty under `none`. */
   ip: string;
   country?: string;
   city?: string;
@@ -54,7 +54,7 @@ export const END_REASONS: readonly EndReason[] = [
 
 /**
  * One sign-in, as the server remembers it. All instants are epoch milliseconds by the store's clock; all durations are
- * milliseconds. The `id` is a public handle: it may stand in lists, logs and tokens, and it lets nobody in.
+ * milliseconds. The `id` is a public handle: it may appear in lists, logs and tokens, and it grants no access.
  */
 export interface Session<T = SessionData> {
   readonly id: string;
@@ -68,7 +68,7 @@ export interface Session<T = SessionData> {
   readonly expiresAt: number;
   /** How long the session lives without an access (ASVS 5.0, 7.3.1). */
   readonly idleTimeout: number;
-  /** When the user last proved who they are: at sign-in, or at the latest step-up (ASVS 5.0, 7.5.1). */
+  /** When the user last proved their identity: at sign-in, or at the latest step-up (ASVS 5.0, 7.5.1). */
   readonly authenticatedAt: number;
   metadata?: SessionMetadata;
   data: T;
@@ -76,24 +76,28 @@ export interface Session<T = SessionData> {
   deviceName?: string;
   readonly deviceType?: DeviceType;
   lastLocation?: SessionLocation;
-  /** How the user proved who they are (RFC 8176 values, such as `pwd`, `otp`). */
+  /** How the user proved their identity (RFC 8176 values, such as `pwd`, `otp`). */
   amr?: string[];
   /** The assurance level reached (OpenID Connect `acr`). */
   acr?: string;
-  /** True while the session waits for a further factor. Guards refuse it unless a route says otherwise. */
+  /** True while the session waits for a further factor. Guards refuse it unless the route allows pending sessions. */
   pending?: boolean;
-  /** Who really acts, when an administrator acts as this user. */
+  /** True if the user asked to be remembered: the cookie then survives closing the browser. */
+  readonly rememberMe?: boolean;
+  /** The administrator who acts as this user, and their own session. */
   actor?: { readonly userId: string; readonly sessionId: string };
+  /** True once a browser has bound the session to a key of its device; see the option `deviceBound`. */
+  readonly deviceBound?: boolean;
 }
 
-/** A session that says which device holds it. */
+/** A session on a known device. */
 export interface DeviceSession<T = SessionData> extends Session<T> {
   readonly deviceId: string;
   deviceName: string;
   readonly deviceType: DeviceType;
 }
 
-/** What is needed to start a session. Everything but `userId` is optional. */
+/** Input to start a session. Only `userId` is required. */
 export interface NewSession<T = SessionData> {
   userId: string;
   email?: string;
@@ -104,17 +108,19 @@ export interface NewSession<T = SessionData> {
   deviceName?: string;
   deviceType?: DeviceType;
   lastLocation?: SessionLocation;
-  /** Caps the absolute end; a later instant than the absolute timeout allows changes nothing. */
+  /** Latest possible end. An instant past the absolute timeout has no effect. */
   expiresAt?: number | Date;
   amr?: readonly string[];
   acr?: string;
   pending?: boolean;
+  /** The cookie survives closing the browser. The caller sets the timeouts: `SessionService.start` does both. */
+  rememberMe?: boolean;
   actor?: { userId: string; sessionId: string };
 }
 
 /**
- * What `update` may change. `data` is merged key by key at the top level; a key set to `undefined` is removed. Whatever
- * else is handed over (`id`, `userId`, `createdAt`, deadlines, …) is ignored (ASVS 5.0, 15.3.3).
+ * The fields that `update` may change. `data` is merged key by key at the top level; a key set to `undefined` is
+ * removed. All other fields (`id`, `userId`, `createdAt`, deadlines, …) are ignored (ASVS 5.0, 15.3.3).
  */
 export interface SessionPatch<T = SessionData> {
   email?: string;
@@ -128,10 +134,10 @@ export interface SessionPatch<T = SessionData> {
   pending?: boolean;
 }
 
-/** A patch, or how to compute one from the session as it stands. A function may be called more than once. */
+/** A patch, or a function that computes one from the current session. The function may be called more than once. */
 export type SessionChange<T = SessionData> = SessionPatch<T> | ((session: Session<T>) => SessionPatch<T>);
 
-/** What changes for all sessions of a user at once. */
+/** A change to all sessions of a user at once. */
 export interface UserPatch {
   email?: string;
   roles?: readonly string[];

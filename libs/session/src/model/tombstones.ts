@@ -1,9 +1,9 @@
 import type { EndReason } from './session.js';
 
-/** How many ended sessions of a user a store remembers. */
+/** Number of ended sessions per user that a store remembers. */
 export const TOMBSTONES_PER_USER = 8;
 
-/** What remains of an ended session: enough to refuse its return and to tell its client why. */
+/** What remains of an ended session: its id stays refused, and its client learns why it ended. */
 export interface Tombstone {
   readonly sid: string;
   readonly reason: EndReason;

@@ -2,30 +2,30 @@ import { BROWSER_MAP, parse } from 'bowser';
 import { LRUCache } from 'lru-cache';
 import type { DeviceType } from './session.js';
 
-/** Longest user agent that is looked at and kept, UTF-16 units. */
+/** Longest user agent that is parsed and kept, UTF-16 units. */
 export const MAX_USER_AGENT_LENGTH = 512;
 
-/** How many user agents are remembered: most clients of a site share a few. */
+/** How many parsed user agents are cached: most clients of a site share a few. */
 const REMEMBERED = 1_000;
 
-/** What a browser, system or product may be called in lists and logs. */
+/** Names that are safe in lists and logs. */
 const PRINTABLE_NAME = /^[A-Za-z0-9][A-Za-z0-9 ._()+-]{0,39}$/;
 
-/** RFC 9110, 10.1.5: what stands in front names the product, for instance `curl/8.5.0`. */
+/** RFC 9110, 10.1.5: the product comes first, for instance `curl/8.5.0`. */
 const PRODUCT = /^([A-Za-z][A-Za-z0-9._-]{0,39})(?=[/ ]|$)/;
 
 const UNKNOWN = 'unknown';
 
-/** What a user agent says: families without versions, so that no update changes them. */
-export interface UserAgentFamilies {
-  /** Such as `Chrome`; the product's own name where it is no browser; `unknown` where it has none. */
+/** The content of a user agent, without versions, so that an update changes nothing. */
+export interface ClientTraits {
+  /** Such as `Chrome`; the product's name if it is not a browser; otherwise `unknown`. */
   readonly browser: string;
   /** Such as `Windows`, or `unknown`. */
   readonly os: string;
   readonly deviceType: DeviceType;
 }
 
-/** The User-Agent Client Hints that browsers send unasked. */
+/** The User-Agent Client Hints that browsers send by default. */
 export interface ClientHints {
   /** `Sec-CH-UA` */
   readonly brands?: string | undefined;
@@ -35,19 +35,19 @@ export interface ClientHints {
   readonly platform?: string | undefined;
 }
 
-/** A device as a person would name it. */
+/** A readable description of a device. */
 export interface DeviceDescription {
   readonly deviceType: DeviceType;
-  /** Such as "Chrome on Windows"; null where nothing is known. */
+  /** Such as "Chrome on Windows"; null if nothing is known. */
   readonly name: string | null;
 }
 
-/** Names that are the parser's own; other names it takes out of the text, where the client chose them. */
+/** Names that the parser defines. It takes other names from the text, where the client chose them. */
 const BROWSERS: ReadonlySet<string> = new Set(Object.values(BROWSER_MAP));
 
-const known = new LRUCache<string, UserAgentFamilies>({ max: REMEMBERED });
+const known = new LRUCache<string, ClientTraits>({ max: REMEMBERED });
 
-/** A user agent as one line of bounded length: control characters would let a client write lines of its own into logs. */
+/** A user agent as one line of bounded length: with control characters a client could write its own log lines. */
 export function cleanUserAgent(userAgent: string): string {
   return userAgent
     .slice(0, MAX_USER_AGENT_LENGTH)
@@ -55,25 +55,26 @@ export function cleanUserAgent(userAgent: string): string {
     .trim();
 }
 
-/** Browser, system and device kind. Never throws, whatever the text. */
-export function familiesOf(userAgent: string): UserAgentFamilies {
-  const text = cleanUserAgent(userAgent);
-  const remembered = known.get(text);
+/** Browser, system and kind of device. Never throws. */
+export function traitsOf(userAgent: string): ClientTraits {
+  // Under the text as it came, so that most requests need not clean it.
+  const key = userAgent.slice(0, MAX_USER_AGENT_LENGTH);
+  const remembered = known.get(key);
   if (remembered) return remembered;
-  const families = parsed(text);
-  known.set(text, families);
-  return families;
+  const traits = parsed(cleanUserAgent(key));
+  known.set(key, traits);
+  return traits;
 }
 
-/** The device's name and type: of the user agent, made better by the hints where there are any. */
-export function describeDevice(families: UserAgentFamilies, hints: ClientHints = {}): DeviceDescription {
-  const browser = brandIn(hints.brands) ?? families.browser;
-  const os = quoted(hints.platform) ?? families.os;
+/** The device's name and type, from the user agent and, where present, the more exact hints. */
+export function describeDevice(traits: ClientTraits, hints: ClientHints = {}): DeviceDescription {
+  const browser = brandIn(hints.brands) ?? traits.browser;
+  const os = quoted(hints.platform) ?? traits.os;
   const names = [browser, os].filter((name) => name !== UNKNOWN);
-  return { deviceType: hintedType(families.deviceType, hints), name: names.length > 0 ? names.join(' on ') : null };
+  return { deviceType: hintedType(traits.deviceType, hints), name: names.length > 0 ? names.join(' on ') : null };
 }
 
-function parsed(text: string): UserAgentFamilies {
+function parsed(text: string): ClientTraits {
   // The parser throws for empty text.
   if (text === '') return { browser: UNKNOWN, os: UNKNOWN, deviceType: UNKNOWN };
   const { browser, os, platform } = parse(text);
@@ -86,7 +87,7 @@ function parsed(text: string): UserAgentFamilies {
 
 function productOf(text: string): string {
   const product = PRODUCT.exec(text)?.[1];
-  // Which everybody claims to be.
+  // Nearly every browser claims to be Mozilla.
   return product === undefined || product === 'Mozilla' ? UNKNOWN : product;
 }
 
@@ -95,7 +96,7 @@ function typeOf(platform: string | undefined, os: string | undefined): DeviceTyp
   return platform === undefined && os === 'Chrome OS' ? 'desktop' : UNKNOWN;
 }
 
-/** The first brand that is neither the engine's nor there to keep parsers honest. */
+/** The first brand that is neither the engine nor a GREASE entry. */
 function brandIn(brands: string | undefined): string | null {
   if (brands === undefined) return null;
   for (const [, brand = ''] of brands.slice(0, MAX_USER_AGENT_LENGTH).matchAll(/"([^"]{1,40})"\s*;\s*v=/g)) {
@@ -105,7 +106,7 @@ function brandIn(brands: string | undefined): string | null {
   return null;
 }
 
-/** As the parser calls them, so that one browser has one name with and without hints. */
+/** The parser's names, so that a browser has the same name with and without hints. */
 const BRANDS: Readonly<Record<string, string>> = { 'Google Chrome': 'Chrome', 'Chromium OS': 'Chrome OS' };
 
 function quoted(value: string | undefined): string | null {

@@ -6,14 +6,15 @@ import type { NewSession } from '../model/session.js';
 import type { ResolvedSessionOptions } from '../options/resolved-options.js';
 import { SESSION_OPTIONS } from '../options/tokens.js';
 import { SessionStore } from '../ports/session-store.js';
+import { TenantMount } from './tenant-mount.js';
 
 /**
- * Mounts express-session where the option `expressSession` asks for it, as soon as there is an HTTP server to mount it on:
- * before `main.ts` goes on, so that what it mounts by `app.use`, such as `passport.session()`, finds the session.
+ * Mounts express-session if the option `expressSession` is set, as soon as there is an HTTP server: before `main.ts`
+ * continues, so that middleware mounted there by `app.use`, such as `passport.session()`, finds the session.
  */
 
 export class ExpressSessionMount implements OnModuleInit {
-  private complaint: ConfigurationError | null = null;
+  private problem: ConfigurationError | null = null;
 
   constructor(
     private readonly options: ResolvedSessionOptions,
@@ -21,28 +22,32 @@ export class ExpressSessionMount implements OnModuleInit {
     private readonly host: HttpAdapterHost,
   ) {}
 
-  /** @throws {ConfigurationError} where express-session is not installed, or the application does not run on Express. */
+  /** @throws {ConfigurationError} if express-session is not installed, or the application does not run on Express. */
   async mount(): Promise<void> {
     if (!this.options.expressSession) return;
     const handlers = await this.makeHandlers(this.options.expressSession);
-    // At once where the server is there; under @nestjs/testing it comes after the providers.
+    // Immediately if the server exists; with @nestjs/testing it is created after the providers.
     this.host.init$.subscribe(() => this.mountOn(this.host.httpAdapter as AbstractHttpAdapter | undefined, handlers));
     this.onModuleInit();
   }
 
-  /** An observer cannot stop the boot itself. @throws {ConfigurationError} */
+  /**
+   * The subscriber in `mount` cannot stop the boot, so its error is thrown here.
+   *
+   * @throws {ConfigurationError}
+   */
   onModuleInit(): void {
-    if (this.complaint) throw this.complaint;
+    if (this.problem) throw this.problem;
   }
 
   private mountOn(adapter: AbstractHttpAdapter | undefined, handlers: readonly unknown[]): void {
-    // An application context serves nothing.
+    // An application context has no HTTP server.
     if (!adapter) return;
     if (adapter.getType() === 'express') {
       for (const handler of handlers) (adapter.use as (handler: unknown) => void)(handler);
       return;
     }
-    this.complaint = new ConfigurationError(
+    this.problem = new ConfigurationError(
       `expressSession: works on Express, and this application runs on ${adapter.getType()}. On Fastify register @fastify/session with a SessionFastifyStore.`,
     );
   }
@@ -53,20 +58,23 @@ export class ExpressSessionMount implements OnModuleInit {
       max: typeof maxSessionsPerUser === 'function' ? await maxSessionsPerUser(user) : maxSessionsPerUser,
       onLimit,
     });
-    // Loaded here alone, so that nobody needs express-session who does not ask for it.
-    const { expressSessionHandlers } = await import('../express/mount-express-session.js').catch((error: unknown) => {
-      throw new ConfigurationError(
-        'expressSession: needs the package express-session. Run "npm install express-session".',
-        { cause: error },
-      );
-    });
+    // Loaded here only, so that other applications do not need express-session.
+    const { expressSessionHandlers } = await import('../frameworks/express/mount-express-session.js').catch(
+      (error: unknown) => {
+        throw new ConfigurationError(
+          'expressSession: needs the package express-session. Run "npm install express-session".',
+          { cause: error },
+        );
+      },
+    );
     return expressSessionHandlers(options, this.store, { limit, ipPrivacy: this.options.security.ipPrivacy });
   }
 }
 
 export const expressSessionMount: Provider = {
   provide: ExpressSessionMount,
-  inject: [SESSION_OPTIONS, SessionStore, HttpAdapterHost],
+  // After the tenants, which its store must know.
+  inject: [SESSION_OPTIONS, SessionStore, HttpAdapterHost, TenantMount],
   useFactory: async (
     options: ResolvedSessionOptions,
     store: SessionStore,

@@ -1,4 +1,6 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
+import { stackOf } from '../model/error-text.js';
+import { ofTenant } from '../core/of-tenant.js';
 import { MemorySessionStore } from '../memory/memory-session-store.js';
 import { MemoryTokenBlacklist } from '../memory/memory-token-blacklist.js';
 import type { ResolvedSessionOptions } from '../options/resolved-options.js';
@@ -12,7 +14,7 @@ interface Adapters {
   readonly blacklist: TokenBlacklist;
 }
 
-/** Chooses the adapters: the user's own, else Redis, else this process. Makes them when they are asked for, once. */
+/** Chooses the adapters: custom ones, otherwise Redis, otherwise memory. Creates each on first use. */
 @Injectable()
 export class SessionAdapters {
   private readonly logger = new Logger('SessionModule');
@@ -29,16 +31,18 @@ export class SessionAdapters {
         'No secrets are set: the tokens of all sessions in the store stop working when this process ends. Set the option "secrets".',
       );
     }
-    return store;
+    return ofTenant(store, this.options.tenant);
   }
 
   async blacklist(): Promise<TokenBlacklist> {
     const { blacklist, redis, clockTolerance } = this.options;
-    if (blacklist) return blacklist;
-    return redis === undefined ? new MemoryTokenBlacklist({ clockTolerance }) : (await this.onRedis()).blacklist;
+    if (blacklist) return ofTenant(blacklist, this.options.tenant);
+    return redis === undefined
+      ? new MemoryTokenBlacklist({ clockTolerance, tenant: this.options.tenant })
+      : (await this.onRedis()).blacklist;
   }
 
-  /** Closes what was made here; adapters handed in stay open. */
+  /** Closes the adapters created here; custom adapters stay open. */
   async close(): Promise<void> {
     await Promise.all(this.made.splice(0).map(async (making) => (await making.catch(() => null))?.close()));
   }
@@ -63,12 +67,12 @@ export class SessionAdapters {
   }
 
   private async connect(): Promise<Adapters> {
-    // Loaded here alone, so that nobody needs ioredis who keeps sessions elsewhere.
+    // Loaded here only, so that other applications do not need ioredis.
     const { createRedisAdapters } = await import('../redis/create-redis-adapters.js');
     return createRedisAdapters(this.options, this.onListenerError);
   }
 
   private readonly onListenerError: ListenerErrorHandler = (error) => {
-    this.logger.error('A listener of the session store failed', error instanceof Error ? error.stack : String(error));
+    this.logger.error('A listener of the session store failed', stackOf(error));
   };
 }

@@ -1,53 +1,64 @@
-import { Inject, Injectable, Logger, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
+import {
+  Inject,
+  Injectable,
+  Logger,
+  type BeforeApplicationShutdown,
+  type OnApplicationShutdown,
+  type OnModuleInit,
+} from '@nestjs/common';
+import type { SessionCore } from '../core/session-core.js';
+import { SESSION_CORE } from '../core/tokens.js';
 import type { ResolvedSessionOptions } from '../options/resolved-options.js';
 import { SESSION_OPTIONS } from '../options/tokens.js';
 import { SessionStore } from '../ports/session-store.js';
-import { SessionEvents } from '../services/session-events.js';
-import { SessionHistoryWriter } from '../services/session-history-writer.js';
-import { SessionToucher } from '../services/session-toucher.js';
+import { SessionEvents } from '../events/session-events.js';
+import { SessionHistoryWriter } from '../events/session-history-writer.js';
+import { SessionToucher } from '../sessions/session-toucher.js';
 import { SessionAdapters } from './session-adapters.js';
 
-/** Waits for the store at boot, and closes it once no request can come any more. */
+/** Waits for the store at boot, and closes it once no more requests can arrive. */
 @Injectable()
-export class SessionLifecycle implements OnModuleInit, OnApplicationShutdown {
+export class SessionLifecycle implements OnModuleInit, BeforeApplicationShutdown, OnApplicationShutdown {
   constructor(
-    @Inject(SessionStore) private readonly store: SessionStore,
-    @Inject(SessionAdapters) private readonly adapters: SessionAdapters,
-    @Inject(SessionToucher) private readonly toucher: SessionToucher,
-    @Inject(SessionEvents) private readonly events: SessionEvents,
-    @Inject(SessionHistoryWriter) private readonly history: SessionHistoryWriter,
+    private readonly store: SessionStore,
+    private readonly adapters: SessionAdapters,
+    private readonly toucher: SessionToucher,
+    private readonly events: SessionEvents,
+    private readonly history: SessionHistoryWriter,
+    @Inject(SESSION_CORE) private readonly core: SessionCore,
     @Inject(SESSION_OPTIONS) private readonly options: ResolvedSessionOptions,
   ) {}
 
   async onModuleInit(): Promise<void> {
     this.warnOfInsecureCookie();
-    this.warnOfNearCache();
+    for (const warning of this.options.warnings) new Logger('SessionModule').warn(warning);
     try {
       await this.store.ready();
     } catch (error) {
-      // A boot that fails must not leave a connection that keeps the process alive.
+      // A failed boot must not leave a connection that keeps the process alive.
       await this.adapters.close();
       throw error;
     }
   }
 
-  /** Not earlier: between `onModuleDestroy` and this, the last requests are still answered. */
+  /** While listeners are still subscribed. */
+  beforeApplicationShutdown(): void {
+    this.core.reports.flush();
+  }
+
+  /** No earlier: the last requests are answered between `onModuleDestroy` and this hook. */
   async onApplicationShutdown(): Promise<void> {
     await this.toucher.settle();
     this.events.onApplicationShutdown();
     await this.history.settle();
+    this.core.cleanUp();
     await this.adapters.close();
-  }
-
-  private warnOfNearCache(): void {
-    if (!this.options.nearCache) return;
-    new Logger('SessionModule').warn('nearCache has no effect in this version: every request asks the store.');
   }
 
   private warnOfInsecureCookie(): void {
     if (this.options.cookie.secure || process.env['NODE_ENV'] !== 'production') return;
     new Logger('SessionModule').warn(
-      'The session cookie travels over plain http, where anybody on the way can read it. Serve https and leave out cookie.secure.',
+      'The session cookie travels over plain http, where anybody on the network path can read it. Use https and omit cookie.secure.',
     );
   }
 }

@@ -3,7 +3,7 @@ import type { SessionModuleOptions } from '../options/session-module-options.js'
 import { SESSION_EXPORTS, SESSION_PROVIDERS } from './session.providers.js';
 import { RAW_SESSION_OPTIONS } from './tokens.js';
 
-/** Makes `forRoot` and `forRootAsync`. What they provide stands in `session.providers.ts`. */
+/** Provides `forRoot` and `forRootAsync`. Their providers are in `session.providers.ts`. */
 export const { ConfigurableModuleClass, OPTIONS_TYPE, ASYNC_OPTIONS_TYPE } =
   new ConfigurableModuleBuilder<SessionModuleOptions>({ optionsInjectionToken: RAW_SESSION_OPTIONS })
     .setClassMethodName('forRoot')

@@ -1,28 +1,29 @@
-import type { ModuleMetadata, Provider } from '@nestjs/common';
-import { APP_FILTER } from '@nestjs/core';
-import { ActorCookie } from '../http/actor-cookie.js';
-import { ApplicationSecurityRegistration } from '../http/application-security.js';
-import { ClientRecognition } from '../http/client-recognition.js';
-import { CsrfPolicy } from '../http/csrf-policy.js';
-import { DeviceCookie } from '../http/device-cookie.js';
-import { Impersonation } from '../http/impersonation.js';
-import { JwtAuthGuard } from '../http/jwt-auth.guard.js';
-import { JwtStrategy } from '../http/jwt.strategy.js';
-import { RefreshCookie } from '../http/refresh-cookie.js';
-import { RequestAuthenticator } from '../http/request-authenticator.js';
-import { RequestSessionProperty } from '../http/request-session-property.js';
-import { RolesGuard } from '../http/roles.guard.js';
-import { SecurityPolicy } from '../http/security-policy.js';
-import { SessionCookie } from '../http/session-cookie.js';
-import { SessionExceptionFilter } from '../http/session-exception.filter.js';
-import { SessionGate } from '../http/session-gate.js';
-import { SessionGuard } from '../http/session.guard.js';
-import { SessionLocator } from '../http/session-locator.js';
-import { SessionStreams } from '../http/session-streams.js';
-import { SessionUsers } from '../http/session-users.js';
-import { SignIn } from '../http/sign-in.js';
-import { TokenRefresh } from '../http/token-refresh.js';
-import { CredentialCodec } from '../model/credential.js';
+import type { InjectionToken, ModuleMetadata, Provider } from '@nestjs/common';
+import { APP_FILTER, APP_GUARD, ModulesContainer } from '@nestjs/core';
+import { createSessionCore, type SessionCore } from '../core/session-core.js';
+import { SESSION_CORE } from '../core/tokens.js';
+import { EndedSessionUses } from '../events/ended-session-uses.js';
+import { SessionEventExplorer } from '../events/session-event-explorer.js';
+import { SessionEventLog } from '../events/session-event-log.js';
+import { SessionEvents } from '../events/session-events.js';
+import { historyOf, SessionHistoryWriter } from '../events/session-history-writer.js';
+import { SessionMetrics } from '../events/session-metrics.js';
+import { SessionTelemetry } from '../events/session-telemetry.js';
+import { ApplicationSecurityRegistration } from '../http/authentication/application-security.js';
+import { RequestAuthenticator } from '../http/authentication/request-authenticator.js';
+import { RequestContexts } from '../http/authentication/request-context.js';
+import { SessionAdmission } from '../http/authentication/session-admission.js';
+import { SessionUsers } from '../http/authentication/session-users.js';
+import { RequestContextGuard } from '../http/authorization/request-context.guard.js';
+import { RolesGuard } from '../http/authorization/roles.guard.js';
+import { RouteRuleCheck } from '../http/authorization/route-rule-check.js';
+import { SessionGuard } from '../http/authorization/session.guard.js';
+import { SessionExceptionFilter } from '../http/exchange/session-exception.filter.js';
+import { RequestSessionProperty } from '../http/session/request-session-property.js';
+import { RequestSessions } from '../http/session/request-sessions.js';
+import { SessionStreams } from '../http/streams/session-streams.js';
+import { SessionWatch } from '../http/streams/session-watch.js';
+import { requireOptions } from '../options/given-options.js';
 import { resolveSessionOptions } from '../options/resolve-options.js';
 import type { ResolvedSessionOptions } from '../options/resolved-options.js';
 import type { SessionModuleOptions } from '../options/session-module-options.js';
@@ -30,28 +31,25 @@ import { SESSION_OPTIONS } from '../options/tokens.js';
 import { SessionHistory } from '../ports/session-history.js';
 import { SessionStore } from '../ports/session-store.js';
 import { TokenBlacklist } from '../ports/token-blacklist.js';
-import { AccessTokenVerifier } from '../services/access-token-verifier.js';
-import { DeviceSessionService } from '../services/device-session-service.js';
-import { EndedSessionUses } from '../services/ended-session-uses.js';
-import { Impersonations } from '../services/impersonations.js';
-import { SessionAdminService } from '../services/session-admin-service.js';
-import { SessionAuthenticator } from '../services/session-authenticator.js';
-import { SessionEventExplorer } from '../services/session-event-explorer.js';
-import { SessionEventLog } from '../services/session-event-log.js';
-import { SessionEvents } from '../services/session-events.js';
-import { historyOf, SessionHistoryWriter } from '../services/session-history-writer.js';
-import { SessionMetrics } from '../services/session-metrics.js';
-import { SessionService } from '../services/session-service.js';
-import { SessionSweeper } from '../services/session-sweeper.js';
-import { SessionTelemetry } from '../services/session-telemetry.js';
-import { SessionToucher } from '../services/session-toucher.js';
-import { TokenService } from '../services/token-service.js';
+import { DeviceSessionService } from '../sessions/device-session-service.js';
+import { SessionAdminService } from '../sessions/session-admin-service.js';
+import { SessionService } from '../sessions/session-service.js';
+import { SessionTenants } from '../sessions/session-tenants.js';
+import { SessionSweeper } from '../sessions/session-sweeper.js';
+import { SessionToucher } from '../sessions/session-toucher.js';
+import { TokenService } from '../tokens/token-service.js';
+import { DeviceBoundRoutes } from './device-bound-routes.js';
 import { expressSessionMount } from './express-session-mount.js';
-import { loadTelemetry } from './load-telemetry.js';
+import { loadTelemetry } from '../core/load-telemetry.js';
+import { nearCached, nearCachedBlacklist } from '../core/near-cached.js';
+import { blacklistOfTenants, ofTenants } from '../core/of-tenant.js';
 import { SessionAdapters } from './session-adapters.js';
+import { tenantMount } from './tenant-mount.js';
 import { SessionLifecycle } from './session-lifecycle.js';
+import { requireOneImport } from './require-one-import.js';
 import { RAW_SESSION_OPTIONS } from './tokens.js';
 
+/** The adapters of the core. Each can be overridden, and the override reaches every part. */
 const adapters: Provider[] = [
   SessionAdapters,
   {
@@ -61,90 +59,107 @@ const adapters: Provider[] = [
   },
   {
     provide: SessionStore,
-    inject: [SessionAdapters, SessionTelemetry],
-    useFactory: async (made: SessionAdapters, telemetry: SessionTelemetry) => telemetry.observe(await made.store()),
+    inject: [SessionAdapters, SessionTelemetry, SESSION_OPTIONS],
+    useFactory: async (made: SessionAdapters, telemetry: SessionTelemetry, options: ResolvedSessionOptions) =>
+      ofTenants(nearCached(telemetry.observe(await made.store()), options), options),
   },
   { provide: SessionHistory, inject: [SessionStore, SESSION_OPTIONS], useFactory: historyOf },
-  { provide: TokenBlacklist, inject: [SessionAdapters], useFactory: (made: SessionAdapters) => made.blacklist() },
+  {
+    provide: TokenBlacklist,
+    inject: [SessionAdapters, SESSION_OPTIONS],
+    useFactory: async (made: SessionAdapters, options: ResolvedSessionOptions) =>
+      blacklistOfTenants(nearCachedBlacklist(await made.blacklist(), options), options),
+  },
 ];
 
-const services = [
-  Impersonations,
-  SessionToucher,
-  SessionAuthenticator,
-  SessionService,
-  DeviceSessionService,
-  SessionAdminService,
-  SessionEvents,
-  EndedSessionUses,
-  TokenService,
-] satisfies Provider[];
-
-/** Only where tokens are on: without it every bearer token is refused. */
-const verifier: Provider = {
-  provide: AccessTokenVerifier,
-  inject: [TokenService],
-  useFactory: (tokens: TokenService) => (tokens.enabled ? tokens : undefined),
+const core: Provider = {
+  provide: SESSION_CORE,
+  inject: [SESSION_OPTIONS, SessionStore, TokenBlacklist, SessionHistory, SessionTelemetry],
+  useFactory: (
+    options: ResolvedSessionOptions,
+    store: SessionStore,
+    blacklist: TokenBlacklist,
+    history: SessionHistory,
+    telemetry: SessionTelemetry,
+  ) => createSessionCore(options, { store, blacklist, history, telemetry }),
 };
 
-const http = [
-  SessionCookie,
-  RefreshCookie,
-  DeviceCookie,
-  ActorCookie,
-  ClientRecognition,
-  SecurityPolicy,
-  SessionLocator,
-  SignIn,
-  Impersonation,
-  TokenRefresh,
-  CsrfPolicy,
-  RequestAuthenticator,
-  SessionUsers,
-  SessionGate,
-  SessionGuard,
-  RolesGuard,
-  JwtStrategy,
-  JwtAuthGuard,
-  RequestSessionProperty,
-  SessionStreams,
-] satisfies Provider[];
+/** Provides a part of the core. Nest calls the part's lifecycle hooks, so each part must have only one token. */
+function part(provide: InjectionToken, find: (core: SessionCore) => unknown): Provider & { provide: InjectionToken } {
+  return { provide, inject: [SESSION_CORE], useFactory: find };
+}
 
-/** Everything the module makes. */
+/** The services that applications inject. */
+const services = [
+  part(SessionService, ({ sessions }) => sessions),
+  part(DeviceSessionService, ({ devices }) => devices),
+  part(SessionAdminService, ({ admin }) => admin),
+  part(TokenService, ({ tokens }) => tokens),
+  part(SessionTenants, ({ sessionTenants }) => sessionTenants),
+  part(SessionEvents, ({ events }) => events),
+  part(SessionStreams, ({ streams }) => streams),
+];
+
+/** Injected by the library's guards and middleware, which Nest instantiates in the module that uses them. */
+const parts = [
+  part(SessionToucher, ({ toucher }) => toucher),
+  part(EndedSessionUses, ({ endedUses }) => endedUses),
+  part(RequestContexts, ({ contexts }) => contexts),
+  part(RequestAuthenticator, ({ requests }) => requests),
+  part(SessionUsers, ({ users }) => users),
+  part(SessionAdmission, ({ admission }) => admission),
+  part(RequestSessions, ({ requestSessions }) => requestSessions),
+  part(SessionWatch, ({ watch }) => watch),
+  part(RequestSessionProperty, ({ requestSessionProperty }) => requestSessionProperty),
+];
+
+/** Background parts, which only Nest starts and stops. */
+const background = [
+  part(SessionEventLog, ({ eventLog }) => eventLog),
+  part(SessionHistoryWriter, ({ historyWriter }) => historyWriter),
+  part(SessionMetrics, ({ metrics }) => metrics),
+  part(SessionSweeper, ({ sweeper }) => sweeper),
+];
+
+const guards = [SessionGuard, RolesGuard] satisfies Provider[];
+
+/** Every provider of the module. */
 export const SESSION_PROVIDERS: Provider[] = [
   {
     provide: SESSION_OPTIONS,
-    inject: [RAW_SESSION_OPTIONS],
-    useFactory: (options: SessionModuleOptions): ResolvedSessionOptions => resolveSessionOptions(options),
-  },
-  {
-    provide: CredentialCodec,
-    inject: [SESSION_OPTIONS],
-    useFactory: (options: ResolvedSessionOptions) => new CredentialCodec(options.keys.credential),
+    inject: [RAW_SESSION_OPTIONS, ModulesContainer],
+    useFactory: (options: SessionModuleOptions | undefined, modules: ModulesContainer): ResolvedSessionOptions => {
+      requireOneImport(modules);
+      return resolveSessionOptions(requireOptions(options));
+    },
   },
   ...adapters,
+  core,
   ...services,
-  verifier,
-  ...http,
+  ...parts,
+  ...background,
+  ...guards,
   ApplicationSecurityRegistration,
   SessionEventExplorer,
-  SessionEventLog,
-  SessionHistoryWriter,
-  SessionMetrics,
-  SessionSweeper,
+  RouteRuleCheck,
   SessionLifecycle,
+  DeviceBoundRoutes,
+  tenantMount,
   expressSessionMount,
   { provide: APP_FILTER, useClass: SessionExceptionFilter },
+  { provide: APP_GUARD, useClass: RequestContextGuard },
 ];
 
-/** What other modules may inject. Guards and pipes are made where they are used, so what they need is here as well. */
+/** The exports. They include the dependencies of guards, which are instantiated in the module that uses them. */
 export const SESSION_EXPORTS: NonNullable<ModuleMetadata['exports']> = [
   SESSION_OPTIONS,
+  SESSION_CORE,
   SessionStore,
   SessionHistory,
   SessionTelemetry,
   TokenBlacklist,
-  ...services,
-  AccessTokenVerifier,
-  ...http,
+  ...[...services, ...parts].map(({ provide }) => provide as SessionExport),
+  ...guards,
 ];
+
+type SessionExport = NonNullable<ModuleMetadata['exports']>[number];

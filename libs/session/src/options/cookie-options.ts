@@ -1,8 +1,9 @@
 import { stringifySetCookie } from 'cookie';
 import { MAX_CREDENTIAL_LENGTH } from '../model/credential.js';
-import { refuse } from './option-complaint.js';
+import { assertCookieCombination } from './cookie-attributes.js';
+import { refuse } from './option-error.js';
 import type { ParsedOptions } from './options-schema.js';
-import type { SameSite } from './session-module-options.js';
+import type { SameSite } from './cookie-attributes.js';
 
 export interface ResolvedCookieOptions {
   readonly name: string;
@@ -11,16 +12,20 @@ export interface ResolvedCookieOptions {
   readonly path: string;
   readonly domain: string | undefined;
   readonly partitioned: boolean;
+  /** Former places of the cookie: it is cleared there whenever it is set or cleared. */
+  readonly former: readonly CookiePlace[];
+}
+
+export interface CookiePlace {
+  readonly path: string;
+  readonly domain?: string | undefined;
 }
 
 /** Browsers drop a cookie whose name, value and attributes are longer together (RFC 6265bis, 5.6). */
 export const MAX_COOKIE_BYTES = 4096;
 
-/** RFC 6265, 4.1.1: a cookie's name is a token. */
-const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-
 /**
- * Fills in the name and refuses combinations with which browsers would drop the cookie without a word (RFC 6265bis,
+ * Fills in the name and refuses combinations with which browsers silently drop the cookie (RFC 6265bis,
  * 4.1.3 and 5.7; ASVS 5.0, 3.3.1 to 3.3.5).
  *
  * @throws {ConfigurationError}
@@ -28,32 +33,39 @@ const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 export function resolveCookieOptions(options: ParsedOptions['cookie']): ResolvedCookieOptions {
   const { secure, sameSite, path, domain, partitioned } = options;
   const name = options.name ?? (domain === undefined ? '__Host-session' : '__Secure-session');
-  const mend = 'for plain http during development use cookie: { name: "session", secure: false }';
-  if (!TOKEN.test(name))
-    refuse(
-      'cookie.name',
-      `${JSON.stringify(name)} cannot name a cookie (RFC 6265: letters, digits and !#$%&'*+-.^_\`|~)`,
-    );
-  // Browsers compare the prefixes without regard to case.
-  const prefix = /^__(host|secure)-/i.exec(name)?.[1]?.toLowerCase();
-  if (prefix === 'host') {
-    if (domain !== undefined)
-      refuse('cookie.domain', `a cookie named ${name} cannot have a domain; name it "__Secure-${name.slice(7)}"`);
-    if (path !== '/')
-      refuse('cookie.path', `a cookie named ${name} needs the path "/"; name it "__Secure-${name.slice(7)}"`);
-  }
-  if (prefix !== undefined && !secure) refuse('cookie.secure', `a cookie named ${name} must be secure; ${mend}`);
-  if (sameSite === 'none' && !secure)
-    refuse('cookie.sameSite', '"none" needs secure: true, or browsers drop the cookie');
-  if (partitioned && !secure) refuse('cookie.partitioned', 'needs secure: true, or browsers drop the cookie');
-  if (!path.startsWith('/')) refuse('cookie.path', 'must begin with "/"');
-  const resolved = Object.freeze({ name, secure, sameSite, path, domain, partitioned });
+  const fix = 'for plain http during development use cookie: { name: "session", secure: false }';
+  assertCookieCombination('', { name, secure, sameSite, path, domain, partitioned, fix });
+  const resolved = Object.freeze({
+    name,
+    secure,
+    sameSite,
+    path,
+    domain,
+    partitioned,
+    former: formerOf(options, name),
+  });
   assertSize(resolved);
   return resolved;
 }
 
+/** @throws {ConfigurationError} for places where browsers would ignore or confuse the cookie. */
+function formerOf({ former, path, domain }: ParsedOptions['cookie'], name: string): readonly CookiePlace[] {
+  former.forEach((place, index) => {
+    const option = `cookie.former[${index}]`;
+    if (/^__host-/i.test(name))
+      refuse(
+        option,
+        `a cookie named ${name} has only ever stood at the path "/" without a domain; leave cookie.former out`,
+      );
+    if (!place.path.startsWith('/')) refuse(`${option}.path`, 'must begin with "/"');
+    if (place.path === path && place.domain === domain)
+      refuse(option, 'is where the cookie stands now, and would clear it; list only other places');
+  });
+  return Object.freeze(former.map((place) => Object.freeze({ ...place })));
+}
+
 /**
- * The cookie of the refresh token: as the session's, but bound to a path.
+ * The cookie of the refresh token: like the session cookie, but with its own path.
  *
  * @throws {ConfigurationError}
  */
@@ -64,11 +76,12 @@ export function resolveRefreshCookie(
   if (!refresh) return undefined;
   const name = refresh.name ?? (session.secure ? '__Secure-refresh' : 'refresh');
   if (name === session.name) refuse('jwt.refreshCookie.name', `${name} is the session cookie's name; choose another`);
-  return resolveCookieOptions({ ...session, httpOnly: true, name, path: refresh.path });
+  return resolveCookieOptions({ ...session, httpOnly: true, name, path: refresh.path, former: [] });
 }
 
 /**
- * The cookie that tells a browser again: as the session's, but Lax, so that it is there when somebody follows a link.
+ * The cookie that recognises a browser: like the session cookie, but Lax, so that it is sent when a user follows a
+ * link.
  *
  * @throws {ConfigurationError}
  */
@@ -77,22 +90,32 @@ export function resolveDeviceCookie(session: ResolvedCookieOptions): ResolvedCoo
   const name = !secure ? 'device' : domain === undefined && path === '/' ? '__Host-device' : '__Secure-device';
   if (name === session.name)
     refuse('cookie.name', `${name} is the name of the cookie for device.cookie; choose another`);
-  return resolveCookieOptions({ ...session, httpOnly: true, name, sameSite: 'lax' });
+  return resolveCookieOptions({ ...session, httpOnly: true, name, sameSite: 'lax', former: [] });
 }
 
 /**
- * The cookie that keeps an administrator's own session while they act as somebody else: as the session's, under a name of
- * its own.
+ * The cookie with an administrator's own session during an impersonation: like the session cookie, with its own name.
  */
 export function resolveActorCookie(session: ResolvedCookieOptions): ResolvedCookieOptions {
   return Object.freeze({ ...session, name: `${session.name}-actor` });
 }
 
+/** The cookie with the tokens of a browser's other accounts: like the session cookie, with its own name. */
+export function resolveAccountsCookie(session: ResolvedCookieOptions): ResolvedCookieOptions {
+  return Object.freeze({ ...session, name: `${session.name}-accounts` });
+}
+
+/** The cookie that proves the device of a bound session: as the session cookie, with its own name. */
+export function resolveBoundCookie(session: ResolvedCookieOptions): ResolvedCookieOptions {
+  return Object.freeze({ ...session, name: `${session.name}-bound` });
+}
+
 function assertSize(options: ResolvedCookieOptions): void {
   let text: string;
   try {
+    const { name, secure, sameSite, path, domain, partitioned } = options;
     text = stringifySetCookie({
-      ...options,
+      ...{ name, secure, sameSite, path, domain, partitioned },
       value: 'x'.repeat(MAX_CREDENTIAL_LENGTH),
       httpOnly: true,
       maxAge: 1e9,

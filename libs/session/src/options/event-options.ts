@@ -1,40 +1,40 @@
 import type { LogLevel } from '@nestjs/common';
-import { z } from 'zod';
+import * as z from './schema.js';
 import { SESSION_EVENT_TYPES, type SessionEventType } from '../model/events.js';
 import type { HistoryLimits } from '../ports/session-history.js';
 import type { TelemetryMeterProvider, TelemetryTracerProvider } from '../ports/telemetry.js';
 import { LONGEST_DURATION, notADuration, parseDuration, type Duration } from './duration.js';
 import type { EventStreamSettings } from './store-options.js';
 
-/** At what level of Nest's logger an event is logged, or `off`. */
+/** Level of Nest's logger at which an event is logged, or `off`. */
 export type EventLogLevel = LogLevel | 'off';
 
 export interface EventStreamOptions {
-  /** About how many events are kept at most; the oldest go. Default 10,000. */
+  /** Approximate maximum number of events kept; the oldest are dropped. Default 10,000. */
   maxLength?: number;
-  /** How long events are kept after the latest. Default 7 days. */
+  /** How long events are kept after the latest one. Default 7 days. */
   retention?: Duration;
 }
 
 export interface SessionEventOptions {
-  /** One line for each event in the log. `false` for none; levels of single types, over the defaults. Default true. */
+  /** Logs one line per event. `false` logs none; an object overrides the level of single types. Default true. */
   log?: boolean | Partial<Record<SessionEventType, EventLogLevel>>;
   /** Keeps events for `SessionEvents.consume`. `true` takes the defaults. Default false. */
   stream?: boolean | EventStreamOptions;
 }
 
 export interface SessionHistoryOptions {
-  /** Most entries of a user. Default 100. */
+  /** Maximum number of entries per user. Default 100. */
   maxEntries?: number;
   /** How long an entry is kept. Default 90 days. */
   retention?: Duration;
 }
 
-/** What metrics and spans are made with. */
+/** The providers of metrics and spans. */
 export interface TelemetryOptions {
-  /** Default: the process's own, where a SDK has set one before the application starts. */
+  /** Default: the process's own, if an SDK registers one before the application starts. */
   meterProvider?: TelemetryMeterProvider;
-  /** Default: the process's own, where a SDK has set one before the application starts. */
+  /** Default: the process's own, if an SDK registers one before the application starts. */
   tracerProvider?: TelemetryTracerProvider;
 }
 
@@ -46,21 +46,29 @@ export interface ResolvedEventOptions {
 
 export type ResolvedHistoryOptions = HistoryLimits;
 
-/** What somebody should look at is a warning; what happens at every use is not shown unless asked for. */
+/** Events that need attention are warnings; events of every use are logged only at `debug`. */
 const LEVELS: Readonly<Record<SessionEventType, EventLogLevel>> = {
   created: 'log',
-  renewed: 'log',
+  regenerated: 'log',
   refreshed: 'debug',
   changed: 'debug',
   ended: 'log',
   'new-device': 'log',
   'impersonation-started': 'warn',
+  bound: 'log',
+  'binding-failed': 'warn',
+  'bound-cookie-missing': 'warn',
+  'admin-action': 'warn',
   'use-after-end': 'warn',
   'reuse-detected': 'warn',
   'hijack-suspected': 'warn',
   'limit-reached': 'warn',
   'rotation-lost': 'warn',
   damaged: 'warn',
+  'writes-lost': 'error',
+  authenticated: 'log',
+  'sign-in-failed': 'warn',
+  'request-refused': 'warn',
 };
 
 const LOG_LEVELS = ['off', 'fatal', 'error', 'warn', 'log', 'debug', 'verbose'] as const satisfies EventLogLevel[];

@@ -1,74 +1,66 @@
-import type { z } from 'zod';
-import { nearestName, refuse } from './option-complaint.js';
+import { namedElsewhere } from './foreign-names.js';
+import { nearestName, refuse } from './option-error.js';
 import { optionsSchema, type ParsedOptions } from './options-schema.js';
+import type { Issue, Schema } from './schema.js';
 
-type Issue = z.core.$ZodIssue;
+type Path = Issue['path'];
 
 /**
  * The options with every default filled in.
  *
- * @throws {ConfigurationError} that names the first wrong or unknown option and the mend.
+ * @throws {ConfigurationError} that names the first wrong or unknown option and how to fix it.
  */
 export function parseOptions(options: unknown): ParsedOptions {
-  const result = optionsSchema.safeParse(options);
-  if (result.success) return result.data;
-  const [issue] = result.error.issues;
-  if (!issue) throw result.error;
-  return complain(issue, []);
+  const result = optionsSchema.read(options);
+  return 'value' in result ? result.value : report(result.issue, []);
 }
 
-function complain(issue: Issue, parents: readonly PropertyKey[]): never {
+function report(issue: Issue, parents: Path): never {
   const path = [...parents, ...issue.path];
-  if (issue.code === 'unrecognized_keys') {
-    const [unknown = ''] = issue.keys;
-    const nearest = nearestName(unknown, knownNames(path));
-    refuse(
-      nameOf([...path, unknown]),
-      nearest ? `there is no such option; did you mean "${nearest}"?` : 'there is no such option',
-    );
+  if (issue.kind === 'unknown') {
+    const name = nameOf(path);
+    const elsewhere = namedElsewhere(name);
+    if (elsewhere !== null) refuse(name, `there is no such option; ${elsewhere}`);
+    const last = String(path.at(-1));
+    const nearest = nearestName(last, knownNames(path.slice(0, -1))) ?? nearestPath(last);
+    refuse(name, nearest ? `there is no such option; did you mean "${nearest}"?` : 'there is no such option');
   }
-  if (issue.code === 'invalid_union') {
-    // The branch that agreed with the kind of value has the better complaint: about what is inside.
-    const inner = issue.errors
-      .flat()
-      .find((candidate) => candidate.path.length > 0 || candidate.code !== 'invalid_type');
-    if (inner && inner.code !== 'invalid_value' && !isPlain(inner)) complain(inner, path);
-  }
-  refuse(
-    nameOf(path),
-    issue.code === 'invalid_type' && issue.expected === 'object' ? 'must be an object' : issue.message,
-  );
+  // The alternative that took the kind of value has the better message: it is about the content.
+  const inner = issue.alternatives?.find((candidate) => candidate.path.length > 0);
+  if (inner && inner.kind !== 'value') report(inner, path);
+  refuse(nameOf(path), issue.message);
 }
 
-/** Complaints of single values say less than the union's own. */
-function isPlain(issue: Issue): boolean {
-  return issue.path.length === 0 && issue.code !== 'unrecognized_keys';
-}
-
-function nameOf(path: readonly PropertyKey[]): string {
+function nameOf(path: Path): string {
   if (path.length === 0) return 'options';
-  return path
-    .map((key, index) => (typeof key === 'number' ? `[${key}]` : `${index === 0 ? '' : '.'}${String(key)}`))
-    .join('');
+  return path.map((key, index) => (typeof key === 'number' ? `[${key}]` : `${index === 0 ? '' : '.'}${key}`)).join('');
 }
 
-/** The names that exist at a place in the options, however the schema wraps them. */
-function knownNames(path: readonly PropertyKey[]): string[] {
-  let schemas: unknown[] = [optionsSchema];
+/** The option with this name or one like it, one level down: `session.idleTimeout` for `idleTimeout`. Null if several have it. */
+function nearestPath(name: string): string | null {
+  const groups = knownNames([]).map((group) => ({ group, names: knownNames([group]) }));
+  const nearest = nearestName(
+    name,
+    groups.flatMap(({ names }) => names),
+  );
+  const owners = groups.filter(({ names }) => nearest !== null && names.includes(nearest));
+  return owners.length === 1 ? `${owners[0]?.group}.${nearest}` : null;
+}
+
+/** The option names at a path, through all wrappers of the schema. */
+function knownNames(path: Path): string[] {
+  let schemas: Schema<unknown>[] = [optionsSchema];
   for (const key of path) {
-    schemas = schemas.flatMap(unwrapped).flatMap((schema) => {
-      if (typeof key === 'number') return 'element' in schema ? [schema['element']] : [];
-      const shape = schema['shape'] as Record<string, unknown> | undefined;
-      return shape && String(key) in shape ? [shape[String(key)]] : [];
+    schemas = schemas.flatMap(unwrapped).flatMap(({ parts: { shape, element } }) => {
+      const part = typeof key === 'number' ? element : shape?.[key];
+      return part ? [part] : [];
     });
   }
-  return schemas.flatMap(unwrapped).flatMap((schema) => Object.keys((schema['shape'] as object | undefined) ?? {}));
+  return schemas.flatMap(unwrapped).flatMap(({ parts: { shape } }) => Object.keys(shape ?? {}));
 }
 
-function unwrapped(schema: unknown): Record<string, unknown>[] {
-  const def = (schema as { def?: Record<string, unknown> } | undefined)?.def;
-  if (!def) return [];
-  if (Array.isArray(def['options'])) return def['options'].flatMap(unwrapped);
-  const inner = def['innerType'] ?? def['in'];
-  return inner ? unwrapped(inner) : [schema as Record<string, unknown>];
+function unwrapped(schema: Schema<unknown>): Schema<unknown>[] {
+  const { alternatives, inner } = schema.parts;
+  if (alternatives) return alternatives.flatMap(unwrapped);
+  return inner ? unwrapped(inner) : [schema];
 }

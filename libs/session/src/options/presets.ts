@@ -1,4 +1,6 @@
+import { parseDuration } from './duration.js';
 import type {
+  RememberMeOptions,
   SecurityOptions,
   SessionLifetimeOptions,
   SessionModuleOptions,
@@ -11,9 +13,9 @@ interface PresetDefaults {
 }
 
 /**
- * Defaults by assurance level. The overall and inactivity timeouts are those of NIST SP 800-63B-4, sections 2.1.3, 2.2.3
- * and 2.3.3; at AAL1 it asks for no inactivity timeout, and on freshness and on signals it names no numbers: those are ours.
- * Who asked to be remembered is not remembered for longer than the level allows.
+ * Defaults by assurance level. The overall and inactivity timeouts are those of NIST SP 800-63B-4, sections 2.1.3,
+ * 2.2.3 and 2.3.3; it requires no inactivity timeout at AAL1, and gives no numbers for freshness and signals: those are
+ * ours. `rememberMe` lasts no longer than the level allows.
  */
 const PRESETS: Readonly<Record<SessionPreset, PresetDefaults>> = {
   aal1: {
@@ -32,7 +34,7 @@ const PRESETS: Readonly<Record<SessionPreset, PresetDefaults>> = {
       rememberMe: { absoluteTimeout: '24h', idleTimeout: '1h' },
       freshness: '5m',
     },
-    security: { useFingerprint: 'log' },
+    security: {},
   },
   aal3: {
     session: {
@@ -45,7 +47,7 @@ const PRESETS: Readonly<Record<SessionPreset, PresetDefaults>> = {
   },
 };
 
-/** The options with the preset's defaults behind them. What is no preset, or no object, is left for the parser to refuse. */
+/** The options with the preset's defaults. An invalid preset or value is left for the parser to refuse. */
 export function withPreset(options: SessionModuleOptions): SessionModuleOptions {
   const preset: unknown = isObject(options) ? options.preset : undefined;
   if (!isPreset(preset)) return options;
@@ -54,7 +56,7 @@ export function withPreset(options: SessionModuleOptions): SessionModuleOptions 
   return {
     ...options,
     session: isObject(own)
-      ? { ...over(session, own), rememberMe: over(session.rememberMe ?? {}, own.rememberMe) }
+      ? { ...timeoutsOver(session, own), rememberMe: timeoutsOver(session.rememberMe ?? {}, own.rememberMe) }
       : over(session, own),
     security: over(security, options.security),
   };
@@ -64,11 +66,20 @@ function isPreset(value: unknown): value is SessionPreset {
   return typeof value === 'string' && Object.hasOwn(PRESETS, value);
 }
 
-/** An option that is there and undefined counts as left out. */
+/** An option that is `undefined` counts as omitted. */
 function over<T extends object>(defaults: T, own: T | undefined): T {
   if (own === undefined) return defaults;
   if (!isObject(own)) return own;
   return { ...defaults, ...Object.fromEntries(Object.entries(own).filter(([, value]) => value !== undefined)) };
+}
+
+/** A shorter absolute timeout in the options lowers the preset's idle timeout, as it lowers any default. */
+function timeoutsOver<T extends RememberMeOptions>(defaults: T, own: T | undefined): T {
+  const merged = over(defaults, own);
+  if (!isObject(own) || own.idleTimeout !== undefined) return merged;
+  const [idle, absolute] = [parseDuration(merged.idleTimeout), parseDuration(merged.absoluteTimeout)];
+  if (idle === null || absolute === null || idle <= absolute) return merged;
+  return { ...merged, idleTimeout: absolute };
 }
 
 function isObject(value: unknown): value is object {

@@ -1,8 +1,11 @@
-import { ALPHANUMERIC, complaintAboutIdShape } from '../model/secure-id.js';
+import { ALPHANUMERIC, idShapeProblem } from '../model/secure-id.js';
+import { TenantScope } from '../ports/tenants/tenant-scope.js';
 import { resolveCookieOptions, resolveRefreshCookie } from './cookie-options.js';
+import { resolveDeviceBound } from './device-bound-options.js';
 import { resolveExpressSession } from './express-session-options.js';
-import { resolveJwtKeys } from './jwt-keys.js';
-import { refuse } from './option-complaint.js';
+import { requireOptions, unsetRedis } from './given-options.js';
+import { resolveJwtKeys, shortRsaWarning } from './jwt-keys.js';
+import { refuse } from './option-error.js';
 import type { ParsedOptions } from './options-schema.js';
 import { parseOptions } from './parse-options.js';
 import { withPreset } from './presets.js';
@@ -14,53 +17,82 @@ import { resolveStoreOptions } from './store-options.js';
 /** How long a request may repeat a step that has just rotated or replaced its cookie, ms. */
 const COOKIE_GRACE = 30_000;
 
+const MINUTE = 60_000;
+const DAY = 24 * 60 * MINUTE;
+
+/** A shorter timeout is most likely a number of seconds, ms. */
+const SHORTEST_TIMEOUT = 1_000;
+
 /**
- * Checks what a user wrote and fills in the rest.
+ * Checks the options of a user and fills in the defaults.
  *
- * @throws {ConfigurationError} for every option that is wrong or unknown, with the mend.
+ * @throws {ConfigurationError} for a wrong or unknown option, with the fix.
  */
-export function resolveSessionOptions(options: SessionModuleOptions = {}): ResolvedSessionOptions {
-  const parsed = parseOptions(withPreset(options));
+export function resolveSessionOptions(given: SessionModuleOptions = {}): ResolvedSessionOptions {
+  const options = requireOptions(given);
+  const parsed = parseOptions(withPreset(withoutFalse(options)));
   const session = resolveLifetime(parsed.session);
   const { maxSessionsPerUser, onLimit } = session;
   const keys = deriveKeys(options);
   const cookie = resolveCookieOptions(parsed.cookie);
+  const deviceBound = resolveDeviceBound(parsed.deviceBound, cookie, options.store);
+  if (parsed.accounts && deviceBound) {
+    refuse('accounts', 'does not work with deviceBound: a browser proves its device for one session at a time');
+  }
+  const jwtKeys = parsed.jwt && resolveJwtKeys(options.jwt?.keys, keys.jwt);
+  const unset = unsetRedis(options);
+  if (unset !== null && process.env['NODE_ENV'] === 'production') refuse('redis', unset);
+  const warnings = [jwtKeys && shortRsaWarning(jwtKeys), unset !== null && `redis: ${unset}.`].filter(
+    (warning) => typeof warning === 'string',
+  );
+  const tenantOf = typeof parsed.tenant === 'function' ? parsed.tenant : null;
+  const tenant = typeof parsed.tenant === 'function' ? '' : parsed.tenant;
+  const scope = tenantOf && new TenantScope();
   const resolved: Omit<ResolvedSessionOptions, 'redis' | 'expressSession' | 'telemetry'> = freeze({
     store: options.store,
     blacklist: options.blacklist,
     keys,
     keyPrefix: parsed.keyPrefix,
-    tenant: parsed.tenant,
+    tenant,
+    tenants: tenantOf && scope && { of: tenantOf, scope },
+    currentTenant: scope ? () => scope.current() : () => tenant,
     session,
     cookie,
     jwt: parsed.jwt && {
       ...parsed.jwt,
-      keys: resolveJwtKeys(options.jwt?.keys, keys.jwt),
+      keys: jwtKeys ?? [],
       refreshCookie: resolveRefreshCookie(parsed.jwt.refreshCookie, cookie),
     },
+    reuseDetection: parsed.reuseDetection,
     security: resolveSecurity(parsed.security),
+    deviceBound,
+    accounts: parsed.accounts,
     device: parsed.device,
     nearCache: parsed.nearCache,
     events: parsed.events,
     history: parsed.history,
-    sweeper: parsed.sweeper,
+    sweeper: options.sweeper === false ? null : parsed.sweeper,
     commandTimeout: parsed.commandTimeout,
+    minReplicas: parsed.minReplicas,
+    strictRedis: parsed.strictRedis,
     clockTolerance: parsed.clockTolerance,
     resolveUser: options.resolveUser,
     beforeStart: options.beforeStart,
     locate: options.locate,
     mergeAnonymous: options.mergeAnonymous,
+    warnings,
     adapter: resolveStoreOptions({
       idleTimeout: session.idleTimeout,
       absoluteTimeout: session.absoluteTimeout,
-      // A function is asked at each sign-in; this is for those who use the store without the service.
+      // A function is called at each sign-in; this default is for direct users of the store.
       limit: { max: typeof maxSessionsPerUser === 'number' ? maxSessionsPerUser : 5, onLimit },
       maxRecordBytes: parsed.session.maxRecordBytes,
-      tenant: parsed.tenant,
+      tenant,
       eventStream: parsed.events.stream,
+      deviceBinding: deviceBound !== null,
     }),
   });
-  // Ioredis options, providers of telemetry and how express-session is to keep sessions are the user's objects.
+  // ioredis options, telemetry providers and the store options of express-session are the user's objects.
   return Object.freeze({
     ...resolved,
     redis: parsed.redis,
@@ -69,26 +101,34 @@ export function resolveSessionOptions(options: SessionModuleOptions = {}): Resol
   });
 }
 
+/** `sweeper: false` is resolved separately, so that errors are about the object and not about the union. */
+function withoutFalse(options: SessionModuleOptions): SessionModuleOptions {
+  const given = options as Partial<SessionModuleOptions> | null;
+  return given?.sweeper === false ? { ...options, sweeper: {} } : options;
+}
+
 function resolveLifetime(options: ParsedOptions['session']): ResolvedLifetimeOptions {
-  const { idleTimeout, absoluteTimeout, renewalInterval = Infinity, rememberMe, onLimit, freshness } = options;
+  const { rotationInterval = Infinity, onLimit, freshness } = options;
+  const { idleTimeout, absoluteTimeout } = resolveTimeouts('session', options, 30 * MINUTE, 24 * 60 * MINUTE);
+  const rememberMe = resolveTimeouts('session.rememberMe', options.rememberMe, 14 * DAY, 30 * DAY);
   const longestTouch = Math.max(1, Math.floor(idleTimeout / 10));
   if (options.touchInterval !== undefined && options.touchInterval > longestTouch) {
     refuse(
       'session.touchInterval',
-      `${options.touchInterval} ms is more than a tenth of session.idleTimeout, so that sessions in use would end; use ${longestTouch} ms or less, or leave it out`,
+      `${options.touchInterval} ms is more than a tenth of session.idleTimeout, so sessions in use would end; use ${longestTouch} ms or less, or omit it`,
     );
   }
-  if (renewalInterval <= COOKIE_GRACE) {
+  if (rotationInterval <= COOKIE_GRACE) {
     refuse(
-      'session.renewalInterval',
-      `must be longer than ${COOKIE_GRACE} ms: until then the token before counts as a repeated request`,
+      'session.rotationInterval',
+      `must be longer than ${COOKIE_GRACE} ms: until then the previous token counts as a repeated request`,
     );
   }
   return {
     idleTimeout,
     absoluteTimeout,
     touchInterval: options.touchInterval ?? Math.min(60_000, longestTouch),
-    renewalInterval,
+    rotationInterval,
     rotationGrace: COOKIE_GRACE,
     rememberMe,
     maxSessionsPerUser: options.maxSessionsPerUser as MaxSessionsPerUser,
@@ -98,27 +138,49 @@ function resolveLifetime(options: ParsedOptions['session']): ResolvedLifetimeOpt
   };
 }
 
+/** A shorter absolute timeout lowers the default idle timeout; an idle timeout that is set and has no effect is refused. */
+function resolveTimeouts(
+  path: string,
+  options: { readonly idleTimeout?: number | undefined; readonly absoluteTimeout?: number | undefined },
+  idleDefault: number,
+  absoluteDefault: number,
+): { idleTimeout: number; absoluteTimeout: number } {
+  const { idleTimeout, absoluteTimeout = absoluteDefault } = options;
+  for (const name of ['idleTimeout', 'absoluteTimeout'] as const) {
+    const value = options[name];
+    if (value !== undefined && value < SHORTEST_TIMEOUT)
+      refuse(`${path}.${name}`, `${value} ms is under a second; a number counts milliseconds, "30m" is half an hour`);
+  }
+  if (idleTimeout !== undefined && idleTimeout > absoluteTimeout) {
+    refuse(
+      `${path}.idleTimeout`,
+      `${idleTimeout} ms is longer than ${path}.absoluteTimeout (${absoluteTimeout} ms), so it would never end a session; shorten it, or raise ${path}.absoluteTimeout`,
+    );
+  }
+  return { idleTimeout: idleTimeout ?? Math.min(idleDefault, absoluteTimeout), absoluteTimeout };
+}
+
 function resolveSecurity(options: ParsedOptions['security']): ResolvedSecurityOptions {
   const { idLength, idAlphabet = ALPHANUMERIC } = options;
   if (!/^[A-Za-z0-9_~-]+$/.test(idAlphabet)) {
     refuse(
       'security.idAlphabet',
-      'may hold only letters, digits, "-", "_" and "~": other characters do not travel in a cookie or a header',
+      'may hold only letters, digits, "-", "_" and "~": other characters are not allowed in a cookie or a header',
     );
   }
-  if (options.bindToIP !== 'off' && options.ipPrivacy === 'none') {
+  const isBound = options.bindToIP.cookie !== 'off' || options.bindToIP.bearer !== 'off';
+  if (isBound && options.ipPrivacy === 'none') {
     refuse(
       'security.bindToIP',
-      'compares addresses, and security.ipPrivacy "none" keeps none; use "truncated", or leave one of them out',
+      'compares addresses, and security.ipPrivacy "none" keeps none; use "truncated", or omit one of them',
     );
   }
-  const complaint = complaintAboutIdShape(idLength, idAlphabet);
-  if (complaint)
-    refuse(complaint.option === 'length' ? 'security.idLength' : 'security.idAlphabet', complaint.expected);
+  const problem = idShapeProblem(idLength, idAlphabet);
+  if (problem) refuse(problem.option === 'length' ? 'security.idLength' : 'security.idAlphabet', problem.expected);
   return { ...options, idAlphabet };
 }
 
-/** Freezes what is ours; clients, stores and keys are left as they are. */
+/** Freezes plain objects and lists; clients, stores and keys are not frozen. */
 function freeze<T>(value: T): T {
   if (typeof value !== 'object' || value === null) return value;
   const prototype: unknown = Object.getPrototypeOf(value);

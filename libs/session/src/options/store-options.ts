@@ -1,27 +1,33 @@
 import { DEFAULT_MAX_RECORD_BYTES } from '../model/record.js';
 import { HARD_SESSION_LIMIT, type SessionLimit } from '../model/limit.js';
 import { ConfigurationError } from '../model/errors.js';
+import { assertTenant } from '../model/tenant.js';
 
-/** What both store adapters need to know. All durations in milliseconds. */
+/** Options of both store adapters. All durations are in milliseconds. */
 export interface SessionStoreOptions {
   /** How long a session lives without an access. Default 30 minutes. */
   idleTimeout?: number;
-  /** How long a session lives at all. Default 24 hours. */
+  /** Absolute lifetime of a session. Default 24 hours. */
   absoluteTimeout?: number;
-  /** Default: at most 5 sessions a user, the least recently used makes way. */
+  /** Default: 5 sessions per user; beyond that the least recently used one is evicted. */
   limit?: SessionLimit;
   /** Cap on one session's record, bytes of UTF-8. Default 65,536. */
   maxRecordBytes?: number;
-  /** Separates users of the same id in different tenants. Default: none. */
+  /** The tenant whose sessions are kept: those of other tenants do not exist for this store. Default: no tenants. */
   tenant?: string;
   /** How long an ended session is remembered, ms. Default 5 minutes. */
   tombstoneTtl?: number;
   /** Keeps events for consumers. Default: off. */
   eventStream?: EventStreamSettings | null;
+  /** Whether reads tell the key to which a session is bound. Default true; the module reads none without `deviceBound`. */
+  deviceBinding?: boolean;
 }
 
 export interface EventStreamSettings {
-  /** About how many events are kept; the oldest go. In a Cluster spread over all streams, with 100 or more in each. */
+  /**
+   * Approximate maximum number of events kept; the oldest are dropped. On a Cluster spread over all streams, with at
+   * least 100 in each.
+   */
   readonly maxLength: number;
   /** How long events are kept after the latest, ms. */
   readonly retention: number;
@@ -39,6 +45,7 @@ export function resolveStoreOptions(options: SessionStoreOptions = {}): Resolved
     tenant: options.tenant ?? '',
     tombstoneTtl: options.tombstoneTtl ?? 5 * 60_000,
     eventStream: options.eventStream ?? null,
+    deviceBinding: options.deviceBinding ?? true,
   };
   for (const name of ['idleTimeout', 'absoluteTimeout', 'maxRecordBytes', 'tombstoneTtl'] as const) {
     if (!Number.isSafeInteger(resolved[name]) || resolved[name] <= 0) {
@@ -47,6 +54,7 @@ export function resolveStoreOptions(options: SessionStoreOptions = {}): Resolved
       );
     }
   }
+  assertTenant(resolved.tenant);
   assertLimit(resolved.limit);
   return Object.freeze(resolved);
 }

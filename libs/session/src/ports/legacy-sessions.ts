@@ -1,11 +1,11 @@
 export interface LegacySession {
-  /** As it was written. */
+  /** As the other library wrote it. */
   readonly text: string;
-  /** How long it is still kept there, ms; null where it has no end. */
+  /** Remaining time to live, ms; null for no expiry. */
   readonly lifetime: number | null;
 }
 
-/** Sessions that another library left, by their own id: read until they are taken over, and never written. */
+/** Sessions that another library left, by its own ids. They are read until they are migrated, and never written. */
 export abstract class LegacySessions {
   /** The session, or null. */
   abstract find(foreignId: string): Promise<LegacySession | null>;
@@ -13,6 +13,6 @@ export abstract class LegacySessions {
   /** Removes it. Safe to repeat. */
   abstract remove(foreignId: string): Promise<void>;
 
-  /** The ids of all that are left, in portions and in no order. */
+  /** The ids of all remaining sessions, in batches and in no order. */
   abstract list(options?: { batch?: number }): AsyncIterable<readonly string[]>;
 }

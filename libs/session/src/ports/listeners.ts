@@ -1,9 +1,8 @@
-/** Takes what a listener threw. */
+/** Receives what a listener threw or rejected with. */
 export type ListenerErrorHandler = (error: unknown) => void;
 
 /**
- * Listeners that cannot disturb each other or the one who speaks: what one throws, or rejects with, is handed over and the
- * next is called.
+ * Listeners that cannot disturb each other or the caller of `emit`: an error goes to `onError`, and the next listener is called.
  */
 export class Listeners<E> {
   private readonly listeners = new Set<(event: E) => unknown>();

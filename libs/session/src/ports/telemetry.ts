@@ -1,4 +1,4 @@
-// What of `@opentelemetry/api` is used, spelled out: that package is optional, and its types may not be there.
+// The part of `@opentelemetry/api` that the library uses. That package is optional, so its types may be absent.
 
 export interface TelemetryAttributes {
   [name: string]: string | number | boolean | undefined;
@@ -16,6 +16,7 @@ export interface TelemetryObservable {
   observe(value: number, attributes?: TelemetryAttributes): void;
 }
 
+/** A gauge or counter that is asked for its values. */
 export interface TelemetryGauge {
   addCallback(callback: (observable: TelemetryObservable) => void | Promise<void>): void;
   removeCallback(callback: (observable: TelemetryObservable) => void | Promise<void>): void;
@@ -31,6 +32,7 @@ export interface TelemetryMeter {
   createCounter(name: string, options?: InstrumentOptions): TelemetryCounter;
   createHistogram(name: string, options?: InstrumentOptions): TelemetryHistogram;
   createObservableGauge(name: string, options?: InstrumentOptions): TelemetryGauge;
+  createObservableCounter(name: string, options?: InstrumentOptions): TelemetryGauge;
 }
 
 /** A `MeterProvider` of OpenTelemetry. */

@@ -1,40 +1,54 @@
 import { performance } from 'node:perf_hooks';
 import { InvalidArgumentError } from '../model/errors.js';
-import { isSessionId, sidOf, userKeyOfSession } from '../model/ids.js';
-import type { DestroyEverybodyOptions, SweepOptions } from '../ports/session-store.js';
+import type { DestroyEverybodyOptions, ScanOptions, SweepOptions } from '../ports/session-store.js';
 import { BUCKETS, slotOf, type RedisKeys } from './keys.js';
-import { STEP_ALLOWANCE } from './redis-clock.js';
-import type { RedisConnection } from './redis-connection.js';
-import type { RedisScripts } from './redis-scripts.js';
-import { ForeignKeyError, isWrongType } from './redis-trouble.js';
+import { STEP_ALLOWANCE } from './connection/redis-clock.js';
+import type { RedisConnection } from './connection/redis-connection.js';
+import type { EndArguments, RedisScripts } from './redis-scripts.js';
+import { isWrongType } from './connection/redis-trouble.js';
+import { BATCH, byUser, unlessForeign, type ExpiryBuckets } from './sweep/expiry-buckets.js';
 
-/** How many sessions of a bucket are asked for at once. */
-const BATCH = 1000;
-/** How many buckets, or users of one bucket, are worked on at once. */
+/** Number of buckets, or of users of one bucket, that are processed in parallel. */
 const PARALLEL = 64;
 
-/** What concerns all users: goes through the buckets, each of them a sorted set of sessions by deadline. */
+/** Operations on all users: they visit every bucket, a sorted set of sessions by deadline. */
 export class AllUsers {
   constructor(
     private readonly connection: RedisConnection,
     private readonly keys: RedisKeys,
     private readonly scripts: RedisScripts,
     private readonly timeShift: () => number,
+    private readonly buckets: ExpiryBuckets,
   ) {}
 
   async count(): Promise<number> {
-    return sum(buckets(), async (bucket) => {
-      const after = `(${await this.timeOf(bucket)}`;
-      // An adopted client may be one that hands out numbers as text.
-      return Number(await this.ask(bucket, async (key) => this.connection.client.zcount(key, after, '+inf')));
-    });
+    if (!(await this.isShared())) return sum(buckets(), (bucket) => this.countAll(bucket));
+    return sum(buckets(), (bucket) => this.countOwn(bucket));
+  }
+
+  /** Of all tenants: no record is read. */
+  async countAllTenants(): Promise<number> {
+    return sum(buckets(), (bucket) => this.countAll(bucket));
+  }
+
+  async countPart({ cursor = 0, budget = Infinity }: ScanOptions): Promise<{ count: number; cursor: number | null }> {
+    assertWhole('cursor', cursor, 0);
+    const startedAt = performance.now();
+    const isShared = await this.isShared();
+    let count = 0;
+    for (let bucket = cursor; bucket < BUCKETS; bucket += PARALLEL) {
+      if (bucket > cursor && performance.now() - startedAt > budget) return { count, cursor: bucket };
+      const portion = buckets().slice(bucket, bucket + PARALLEL);
+      count += await sum(portion, (each) => (isShared ? this.countOwn(each) : this.countAll(each)));
+    }
+    return { count, cursor: null };
   }
 
   async sweep({ part = 0, of = 1 }: SweepOptions): Promise<number> {
     assertWhole('of', of, 1);
     assertWhole('part', part, 0);
     const parts = buckets().filter((bucket) => bucket % of === part);
-    return sum(parts, async (bucket) => unlessForeign(this.sweepBucket(bucket), 0));
+    return sum(parts, async (bucket) => (await this.buckets.sweep(bucket)).removed);
   }
 
   async end(options: DestroyEverybodyOptions): Promise<{ ended: number; cursor: number | null }> {
@@ -50,80 +64,66 @@ export class AllUsers {
     return { ended, cursor: null };
   }
 
-  /** Ends what a bucket holds. Whoever signs in after the beginning, `spent` ms ago, lives. */
+  /** Whether buckets may hold sessions of other tenants. */
+  private async isShared(): Promise<boolean> {
+    if (this.keys.tenant !== '') return true;
+    const { client } = this.connection;
+    // An adopted client may return numbers as text.
+    return Number(await this.connection.askPatiently(async () => client.exists(this.keys.tenants))) !== 0;
+  }
+
+  private async countAll(bucket: number): Promise<number> {
+    const after = `(${await this.buckets.timeOf(bucket)}`;
+    return Number(await this.buckets.ask(bucket, async (key) => this.connection.client.zcount(key, after, '+inf')));
+  }
+
+  private async countOwn(bucket: number): Promise<number> {
+    const after = `(${await this.buckets.timeOf(bucket)}`;
+    const ids = await this.buckets.ask(bucket, async (key) => this.connection.client.zrangebyscore(key, after, '+inf'));
+    const users = byUser(ids);
+    const own = await this.ownOf([...users.keys()]);
+    return own.reduce((total, userKey) => total + (users.get(userKey)?.length ?? 0), 0);
+  }
+
+  /** The users that belong to this store's tenant. */
+  private async ownOf(userKeys: readonly string[]): Promise<string[]> {
+    const own: string[] = [];
+    for (let first = 0; first < userKeys.length; first += BATCH) {
+      const batch = userKeys.slice(first, first + BATCH);
+      const tenants = await Promise.all(batch.map((userKey) => this.tenantOf(userKey)));
+      own.push(...batch.filter((_, index) => tenants[index] === this.keys.tenant));
+    }
+    return own;
+  }
+
+  private async tenantOf(userKey: string): Promise<string | null> {
+    const { user } = this.keys.ofUserKey(userKey);
+    try {
+      const tenant = await this.connection.ask(async () => this.connection.client.hget(user, 'n'), isWrongType);
+      return tenant ?? '';
+    } catch (error) {
+      if (isWrongType(error)) return null;
+      throw error;
+    }
+  }
+
+  /** Ends the sessions of a bucket, except those that started after the operation began, `spent` ms ago. */
   private async endBucket(bucket: number, options: DestroyEverybodyOptions, spent: number): Promise<number> {
-    const ids = await this.ask(bucket, async (key) => this.connection.client.zrange(key, '0', '-1'));
+    const ids = await this.buckets.ask(bucket, async (key) => this.connection.client.zrange(key, '0', '-1'));
     if (ids.length === 0) return 0;
     const clock = await this.connection.clockFor(slotOf(bucket));
     const createdBefore =
       options.createdBefore ?? Math.ceil(clock.upperBound() + STEP_ALLOWANCE + this.timeShift() - spent);
-    return sum([...byUser(ids).keys()], async (userKey) =>
-      unlessForeign(
-        this.scripts.endSessions(this.keys.ofUserKey(userKey), { reason: options.reason ?? 'admin', createdBefore }),
-        0,
-      ),
+    const users = [...byUser(ids).keys()];
+    // Without a tenant only the script checks the owner, because unreadable records must end as well.
+    return sum(this.keys.tenant === '' ? users : await this.ownOf(users), async (userKey) =>
+      unlessForeign(this.endUser(userKey, { reason: options.reason ?? 'admin', createdBefore }), 0),
     );
   }
 
-  private async sweepBucket(bucket: number): Promise<number> {
-    let removed = 0;
-    let staying = 0;
-    for (;;) {
-      const now = await this.timeOf(bucket);
-      const due = await this.ask(bucket, async (key) =>
-        this.connection.client.zrangebyscore(key, '-inf', now, 'LIMIT', staying, BATCH),
-      );
-      const before = removed + staying;
-      for (const [userKey, sids] of byUser(due)) {
-        const done = await unlessForeign(this.scripts.sweepSessions(this.keys.ofUserKey(userKey), sids), {
-          swept: 0,
-          staying: sids.length,
-        });
-        removed += done.swept;
-        staying += done.staying;
-      }
-      const strangers = due.filter((id) => !isSessionId(id));
-      if (strangers.length > 0) await this.ask(bucket, async (key) => this.connection.client.zrem(key, ...strangers));
-      // Without any headway the same would be listed again and again; the next sweep sees further.
-      if (due.length < BATCH || (removed + staying === before && strangers.length === 0)) return removed;
-    }
+  private async endUser(userKey: string, args: EndArguments): Promise<number> {
+    return (await this.scripts.endSessions(this.keys.ofUserKey(userKey), args)).ended;
   }
-
-  private async timeOf(bucket: number): Promise<number> {
-    return (await this.connection.clockFor(slotOf(bucket))).now() + this.timeShift();
-  }
-
-  /** A command on a bucket's sorted set. */
-  private async ask<T>(bucket: number, command: (key: string) => Promise<T>): Promise<T> {
-    const key = this.keys.expiries(bucket);
-    try {
-      return await this.connection.ask(async () => command(key), isWrongType);
-    } catch (error) {
-      if (isWrongType(error)) throw this.connection.trouble.foreignKey(`The key ${key}`);
-      throw error;
-    }
-  }
-}
-
-/** A user whose key holds something else has no session: it must not keep the others from their end. */
-async function unlessForeign<T>(work: Promise<T>, otherwise: T): Promise<T> {
-  try {
-    return await work;
-  } catch (error) {
-    if (error instanceof ForeignKeyError) return otherwise;
-    throw error;
-  }
-}
-
-function byUser(ids: readonly string[]): Map<string, string[]> {
-  const users = new Map<string, string[]>();
-  for (const id of ids.filter(isSessionId)) {
-    const userKey = userKeyOfSession(id);
-    const sids = users.get(userKey);
-    if (sids) sids.push(sidOf(id));
-    else users.set(userKey, [sidOf(id)]);
-  }
-  return users;
 }
 
 function buckets(): number[] {

@@ -1,11 +1,11 @@
 import { LegacySessions, type LegacySession } from '../ports/legacy-sessions.js';
-import type { RedisConnection } from './redis-connection.js';
-import { isWrongType } from './redis-trouble.js';
+import type { RedisConnection } from './connection/redis-connection.js';
+import { isWrongType } from './connection/redis-trouble.js';
 import { scanKeys } from './scan-keys.js';
 
 const BATCH = 100;
 
-/** What connect-redis keeps: one string `{prefix}<sid>` a session, whose time to live is the session's. */
+/** Sessions of connect-redis: one string `{prefix}<sid>` per session, whose TTL is the session's lifetime. */
 export class RedisLegacySessions extends LegacySessions {
   constructor(
     private readonly connection: RedisConnection,

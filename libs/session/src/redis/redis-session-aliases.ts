@@ -1,25 +1,24 @@
 import type { LegacySessions } from '../ports/legacy-sessions.js';
 import { isSessionId } from '../model/ids.js';
-import { StoreUnavailableError } from '../model/errors.js';
+import { ConfigurationError, StoreUnavailableError } from '../model/errors.js';
 import { SessionAliases, type AliasState, type PointRequest } from '../ports/session-aliases.js';
 import type { RedisKeys } from './keys.js';
 import { scripts } from './lua/scripts.generated.js';
-import type { RedisConnection } from './redis-connection.js';
+import type { RedisConnection } from './connection/redis-connection.js';
 import { RedisLegacySessions } from './redis-legacy-sessions.js';
 import { scanKeys } from './scan-keys.js';
 import { evaluate, type ScriptArgument, type ScriptName } from './script-runner.js';
 
-/** How many keys a SCAN looks at in one step. */
+/** Number of keys per step of SCAN. */
 const BATCH = 100;
 
 /**
  * Aliases on Redis, beside a `RedisSessionStore`.
  *
- * | key | type | what |
- * |---|---|---|
- * | `{prefix}alias:<digest>` | string | a session id, with a `-` before it where it was ended; in a slot of its own, and there for a while longer than the session |
+ * An alias is a string: a session id, with a leading `-` if it has ended. It has a slot of its own and outlives the
+ * session by a while. `docs/redis.md` has its name.
  *
- * Finding is one GET, every write one script of `lua/`.
+ * A look-up is one GET, every write one script of `lua/`.
  */
 export class RedisSessionAliases extends SessionAliases {
   constructor(
@@ -40,7 +39,7 @@ export class RedisSessionAliases extends SessionAliases {
       const notAfter = this.connection.now() + this.connection.settings.commandTimeout + 1;
       const reply = await this.run('pointAlias', digest, [notAfter, from ?? '', to, lifetime]);
       if (reply !== 'late') return reply;
-      // Held up on the way, or the server's clock has leapt: with the clock read anew, the second try tells.
+      // The command was delayed, or the server's clock has leapt: with the clock read again, the second try decides.
       await this.connection.sampleClocks();
     }
     throw new StoreUnavailableError();
@@ -57,7 +56,9 @@ export class RedisSessionAliases extends SessionAliases {
   async *list({ batch = BATCH }: { batch?: number } = {}): AsyncGenerator<
     readonly { digest: string; sessionId: string }[]
   > {
-    for await (const digests of scanKeys(this.connection, this.keys.alias(''), batch)) {
+    for await (const found of scanKeys(this.connection, this.keys.alias(''), batch)) {
+      // Without a tenant, the keys of tenants have the same prefix.
+      const digests = found.filter((digest) => !digest.includes(':'));
       const states = await Promise.all(digests.map((digest) => this.find(digest)));
       yield digests.flatMap((digest, index) => {
         const found = states[index];
@@ -66,7 +67,13 @@ export class RedisSessionAliases extends SessionAliases {
     }
   }
 
+  /** @throws {ConfigurationError} if the prefix and the keys of this library overlap: `clear` would delete both. */
   override legacySessions(prefix: string): LegacySessions {
+    if (this.keys.overlaps(prefix)) {
+      throw new ConfigurationError(
+        `prefix: ${JSON.stringify(prefix)} also matches keys of this library, which clear() would delete. Set keyPrefix so that neither begins with the other, or prefix: false if connect-redis left no sessions here.`,
+      );
+    }
     return new RedisLegacySessions(this.connection, prefix);
   }
 
@@ -84,7 +91,7 @@ export class RedisSessionAliases extends SessionAliases {
   }
 }
 
-/** Anything but a session id is a mark: what cannot be read must let nobody in, and must not be written over. */
+/** Anything but a session id is a mark: an unreadable value must let nobody in and must not be overwritten. */
 function stateOf(value: string | null): AliasState {
   if (value === null || value === '') return { state: 'absent' };
   const named = value.slice(1);

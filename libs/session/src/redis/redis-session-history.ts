@@ -1,4 +1,4 @@
-import { text } from '../model/record.js';
+import { text } from '../model/record-fields.js';
 import {
   readableHistory,
   SessionHistory,
@@ -7,12 +7,12 @@ import {
 } from '../ports/session-history.js';
 import type { RedisKeys } from './keys.js';
 import { scripts } from './lua/scripts.generated.js';
-import type { RedisConnection } from './redis-connection.js';
+import type { RedisConnection } from './connection/redis-connection.js';
 import { evaluate } from './script-runner.js';
 
 /**
- * Keeps audit trails on Redis, in one key a user: `{prefix}{tag}:history:<user key>`, a sorted set of entries (JSON) by
- * instant, which expires with its latest entry. Writing is one script, reading one ZRANGEBYSCORE.
+ * Keeps audit trails on Redis, one key per user: `{prefix}{tag}:history:<user key>`, a sorted set of entries (JSON) by
+ * instant, which expires with its latest entry. A write is one script, a read one ZRANGEBYSCORE.
  */
 export class RedisSessionHistory extends SessionHistory {
   constructor(
@@ -26,7 +26,7 @@ export class RedisSessionHistory extends SessionHistory {
 
   async add(userId: string, entry: SessionHistoryEntry): Promise<void> {
     const { maxEntries, retention } = this.limits;
-    // The key is an address and no proof: the entry says whose it is.
+    // The key is an address and no proof, so the entry names its user.
     const member = JSON.stringify({ ...entry, userId: text('userId', userId) });
     const args = [member, entry.at, maxEntries, retention, this.timeShift()];
     await this.connection.ask(async () =>
@@ -56,7 +56,7 @@ export class RedisSessionHistory extends SessionHistory {
   }
 }
 
-/** The entry, or nothing where it is somebody else's or cannot be read. */
+/** The entry, or nothing if it is another user's or cannot be read. */
 function entryIn(member: string, userId: string): SessionHistoryEntry[] {
   try {
     const { userId: owner, ...entry } = JSON.parse(member) as SessionHistoryEntry & { userId: string };

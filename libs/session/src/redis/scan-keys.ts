@@ -1,13 +1,13 @@
 import type { Cluster, Redis } from 'ioredis';
-import type { RedisConnection } from './redis-connection.js';
+import type { RedisConnection } from './connection/redis-connection.js';
 
 /**
- * Names of all keys that begin with a prefix, without it, in portions and in no order: SCAN on every primary, over the
- * whole database. A key may come twice.
+ * Names of all keys with a prefix, without that prefix, in batches and in no order: SCAN on every primary, over the
+ * whole database. A key may appear twice.
  */
 export async function* scanKeys(connection: RedisConnection, prefix: string, batch: number): AsyncGenerator<string[]> {
   const { client } = connection;
-  // A client's own prefix is added to the keys of every command but to no pattern, and not taken off what comes back.
+  // ioredis adds the client's own prefix to keys but not to patterns, and does not remove it from the results.
   const whole = (client.options.keyPrefix ?? '') + prefix;
   for (const node of primariesOf(client)) {
     let cursor = '0';
@@ -25,7 +25,7 @@ function primariesOf(client: Redis | Cluster): Redis[] {
   return client.isCluster ? (client as Cluster).nodes('master') : [client as Redis];
 }
 
-/** The text as a pattern that fits nothing else. */
+/** Escapes the text so that the pattern matches only itself. */
 function literal(text: string): string {
   return text.replace(/[\\*?[\]^-]/g, '\\$&');
 }

@@ -1,33 +1,47 @@
-import type { SessionDamagedEvent } from '../model/events.js';
-import { isSessionId, sidOf } from '../model/ids.js';
+import { withTenant, type SessionEvent } from '../model/events.js';
+import { isSessionId, isUserKeyOf, sidOf } from '../model/ids.js';
 import type { Session } from '../model/session.js';
 import type { ReadOptions } from '../ports/session-store.js';
+import { StoreWait } from '../ports/store-wait.js';
 import type { RedisKeys, UserKeys } from './keys.js';
-import type { RedisConnection } from './redis-connection.js';
-import { isWrongType } from './redis-trouble.js';
-import { sessionsIn, snapshotFields, snapshotOf, type StoredSnapshot } from './user-record.js';
+import type { RedisConnection } from './connection/redis-connection.js';
+import { isWrongType } from './connection/redis-trouble.js';
+import { withAccess } from './packed.js';
+import { sessionsIn, snapshotFields, snapshotOf, type FieldValue, type StoredSnapshot } from './user-record.js';
 
-/** Reads users' hashes: a session by one HMGET, all of a user by one HGETALL. Says where something is damaged. */
+/** Index of the clock in `snapshotFields`. */
+const CLOCK = 6;
+
+/** Reads users' hashes: a session by one HMGET, all sessions of a user by one HGETALL. Reports damage. */
 export class SessionReader {
   constructor(
     private readonly connection: RedisConnection,
     private readonly keys: RedisKeys,
     private readonly timeShift: () => number,
-    private readonly onDamage: (event: SessionDamagedEvent) => void,
+    private readonly onDamage: (event: SessionEvent) => void,
+    /** The last access of a session, if Redis does not know it yet. */
+    private readonly unrecorded: (sessionId: string) => number | undefined = () => undefined,
+    /** Whether to read the key to which a session is bound. */
+    private readonly withBinding = true,
   ) {}
 
-  /** The session with what those need who write it anew, as of the moment of asking. */
+  /** The session with the data for a rewrite, as of the start of the read. */
   async look(sessionId: string, options: ReadOptions = {}): Promise<StoredSnapshot> {
     if (!isSessionId(sessionId)) return { snapshot: { state: 'absent' }, stored: null, userId: '' };
     const keys = this.keys.ofSession(sessionId);
-    const now = await this.timeFor(keys);
-    const fields = snapshotFields(sidOf(sessionId), options.tokenId);
+    const clock = this.connection.knownClock(keys.slot) ?? (await this.connection.clockFor(keys.slot, options.wait));
+    const now = clock.now() + this.timeShift();
+    const fields = snapshotFields(sidOf(sessionId), options.tokenId, this.withBinding);
     try {
-      const values = await this.connection.ask(
-        async () => this.connection.client.hmgetBuffer(keys.user, ...fields),
-        isWrongType,
-      );
-      return this.noticed(sessionId, snapshotOf(sessionId, values, now));
+      const values = await this.connection.readHash(keys.user, fields, isWrongType, keys.slot, options.wait);
+      const { tenant } = keys;
+      const known = this.withUnrecorded(sessionId, values);
+      const seen = snapshotOf(sessionId, known, { now, tenant });
+      if (!isExpired(seen) || !known[CLOCK]) return this.noticed(sessionId, seen);
+      // Rare; and wrong if the server's clock was set back since it was last read.
+      await this.connection.sampleClocks(options.wait);
+      const again = Math.min(now, await this.timeFor(keys, options.wait));
+      return this.noticed(sessionId, snapshotOf(sessionId, known, { now: again, tenant }));
     } catch (error) {
       if (!isWrongType(error)) throw error;
       const detail = 'the user record is of another type';
@@ -37,26 +51,56 @@ export class SessionReader {
 
   /** The user's live sessions, latest access first. */
   async list(userId: string): Promise<Session[]> {
-    const keys = this.keys.ofUser(userId);
-    const now = await this.timeFor(keys);
-    const fields = await this.readAll(keys);
-    return fields.get('u')?.toString('utf8') === userId ? sessionsIn(keys, fields, now) : [];
+    return this.listIn(this.keys.ofUser(userId), (owner) => owner === userId);
   }
 
-  /** Announces damage where it is seen. */
+  /** The live sessions in a user's record; none if it belongs to another tenant. */
+  async listOf(userKey: string): Promise<Session[]> {
+    return this.listIn(this.keys.ofUserKey(userKey), (owner) => isUserKeyOf(userKey, owner, this.keys.tenant));
+  }
+
+  private async listIn(keys: UserKeys, isOwner: (userId: string) => boolean): Promise<Session[]> {
+    const wait = new StoreWait();
+    const [now, all] = await wait.during(async () => {
+      const time = await this.timeFor(keys, wait);
+      return [time, await this.readAll(keys, wait)] as const;
+    });
+    const fields = new Map(all);
+    for (const [name, clock] of fields) {
+      const at = name.startsWith('c') ? this.unrecorded(keys.userKey + name.slice(1)) : undefined;
+      if (at !== undefined) fields.set(name, withAccess(clock, at));
+    }
+    return isOwner(fields.get('u')?.toString('utf8') ?? '') ? sessionsIn(keys, fields, now, this.withBinding) : [];
+  }
+
+  /** Announces damage. */
   noticed(sessionId: string, seen: StoredSnapshot): StoredSnapshot {
     if (seen.snapshot.state === 'damaged') {
       const at = this.connection.now() + this.timeShift();
       const { detail } = seen.snapshot;
-      this.onDamage({ type: 'damaged', at, sessionId, userId: seen.userId, remote: false, detail });
+      const event = { type: 'damaged', at, sessionId, userId: seen.userId, remote: false, detail } as const;
+      this.onDamage(withTenant(event, this.keys.tenant));
     }
     return seen;
   }
 
-  private async readAll(keys: UserKeys): Promise<ReadonlyMap<string, Buffer>> {
+  private withUnrecorded(sessionId: string, values: readonly FieldValue[]): readonly FieldValue[] {
+    const at = this.unrecorded(sessionId);
+    const clock = values[CLOCK];
+    return at === undefined || !clock
+      ? values
+      : values.map((value, index) => (index === CLOCK ? withAccess(clock, at) : value));
+  }
+
+  private async readAll(keys: UserKeys, wait: StoreWait): Promise<ReadonlyMap<string, Buffer>> {
     try {
       const { client } = this.connection;
-      const fields = await this.connection.ask(async () => client.hgetallBuffer(keys.user), isWrongType);
+      const fields = await this.connection.ask(
+        async () => client.hgetallBuffer(keys.user),
+        isWrongType,
+        keys.slot,
+        wait,
+      );
       return new Map(Object.entries(fields));
     } catch (error) {
       if (isWrongType(error)) return new Map();
@@ -64,7 +108,11 @@ export class SessionReader {
     }
   }
 
-  private async timeFor(keys: UserKeys): Promise<number> {
-    return (await this.connection.clockFor(keys.slot)).now() + this.timeShift();
+  private async timeFor(keys: UserKeys, wait: StoreWait | undefined): Promise<number> {
+    return (await this.connection.clockFor(keys.slot, wait)).now() + this.timeShift();
   }
+}
+
+function isExpired({ snapshot }: StoredSnapshot): boolean {
+  return snapshot.state === 'ended' && (snapshot.reason === 'idle' || snapshot.reason === 'absolute');
 }

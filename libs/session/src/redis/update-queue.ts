@@ -1,4 +1,4 @@
-/** Runs tasks of one key after one another: writers of one process then do not lose to each other, only to other processes. */
+/** Runs the tasks of one key one after another, so that writers of one process compete only with other processes. */
 export class UpdateQueue {
   private readonly tails = new Map<string, Promise<unknown>>();
 

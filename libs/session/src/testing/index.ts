@@ -1,2 +1,6 @@
-export { describeSessionStore } from './store-contract.js';
-export type { CreateStoreHarness, StoreDamage, StoreHarness } from './store-harness.js';
+export { guardRefusing, guardSignedInAs } from './guard-stubs.js';
+export { useMemorySessions, MemorySessions, type MemorySessionsOptions } from './memory-sessions.js';
+export { sessionContext, type SessionContext, type SessionContextOptions } from './session-context.js';
+export { signInAs, type SignInAsOptions, type SignedInClient } from './sign-in-as.js';
+export type { TestAgent } from './test-agent.js';
+export type { TestUser } from './test-user.js';

@@ -1,14 +1,18 @@
 import { jest } from '@jest/globals';
+import { loadJwtSigners } from '../../src/core/load-jwt-signers.js';
 import { CredentialCodec } from '../../src/model/credential.js';
+import { newSessionId, userKeyOf } from '../../src/model/ids.js';
 import type { UseAfterEndEvent } from '../../src/model/events.js';
 import { resolveSessionOptions } from '../../src/options/resolve-options.js';
-import { EndedSessionUses } from '../../src/services/ended-session-uses.js';
-import { SessionAuthenticator } from '../../src/services/session-authenticator.js';
-import { SessionEvents } from '../../src/services/session-events.js';
-import { SessionService } from '../../src/services/session-service.js';
-import { SessionToucher } from '../../src/services/session-toucher.js';
-import { TokenService } from '../../src/services/token-service.js';
-import { CountingStore } from '../http/support/counting-store.js';
+import { EndedSessionUses } from '../../src/events/ended-session-uses.js';
+import { SessionAuthenticator } from '../../src/sessions/session-authenticator.js';
+import { SessionEvents } from '../../src/events/session-events.js';
+import { SessionService } from '../../src/sessions/session-service.js';
+import { SessionToucher } from '../../src/sessions/session-toucher.js';
+import { TokenService } from '../../src/tokens/token-service.js';
+import { CountingStore } from '../support/counting-store.js';
+
+const createSigner = await loadJwtSigners();
 
 describe('a token that comes back after its session ended', () => {
   const options = resolveSessionOptions({ jwt: { issuer: 'https://issuer.example', audience: 'api' } });
@@ -24,7 +28,7 @@ describe('a token that comes back after its session ended', () => {
     const codec = new CredentialCodec(options.keys.credential);
     const authenticator = new SessionAuthenticator(store, codec, options, uses);
     sessions = new SessionService(store, codec, authenticator, new SessionToucher(store, options), options);
-    tokens = new TokenService(store, codec, options, uses);
+    tokens = new TokenService(store, codec, options, createSigner, uses);
     heard = [];
     events.on('use-after-end', (event) => heard.push(event));
   });
@@ -91,6 +95,18 @@ describe('a token that comes back after its session ended', () => {
     for (const forged of [`${type}.${secret}.${n}.forged`, 'nonsense', '']) {
       await expect(sessions.authenticate(forged)).rejects.toMatchObject({ code: 'invalid_token' });
     }
+    expect(heard).toEqual([]);
+  });
+
+  it('is not announced where the store no longer knows the session: nothing says whose it was', async () => {
+    const { cookieToken } = await start();
+    const [, secret = ''] = cookieToken.split('.');
+    const codec = new CredentialCodec(options.keys.credential);
+    const sessionId = newSessionId(userKeyOf('ada'));
+    const of = (kind: 'cookie' | 'refresh') =>
+      codec.format({ kind, sessionId, secret, generation: 0, branch: store.now() });
+    await expect(sessions.authenticate(of('cookie'))).rejects.toMatchObject({ code: 'invalid_token' });
+    await expect(tokens.refresh(of('refresh'))).rejects.toMatchObject({ code: 'invalid_token' });
     expect(heard).toEqual([]);
   });
 });

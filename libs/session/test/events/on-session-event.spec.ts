@@ -1,14 +1,8 @@
 import { Controller, Injectable, Logger, Module, Scope } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
 import { jest } from '@jest/globals';
-import {
-  OnSessionEvent,
-  SessionModule,
-  SessionService,
-  type SessionCreatedEvent,
-  type SessionEndedEvent,
-  type SessionEvent,
-} from '../../src/index.js';
+import { OnSessionEvent, SessionModule, SessionService, type SessionEvent } from '../../src/index.js';
+import type { SessionCreatedEvent, SessionEndedEvent } from '../../src/store/index.js';
 
 const heard: string[] = [];
 

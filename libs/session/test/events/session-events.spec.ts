@@ -4,18 +4,18 @@ import { filter, map } from 'rxjs';
 import { MemorySessionStore } from '../../src/memory/memory-session-store.js';
 import type { SessionEvent } from '../../src/model/events.js';
 import type { EndReason } from '../../src/model/session.js';
-import { SessionEvents } from '../../src/services/session-events.js';
+import { SessionEvents } from '../../src/events/session-events.js';
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 describe('SessionEvents', () => {
   let store: MemorySessionStore;
   let events: SessionEvents;
-  let complaints: unknown[];
+  let problems: unknown[];
 
   beforeEach(() => {
-    complaints = [];
-    jest.spyOn(Logger.prototype, 'error').mockImplementation((...args) => void complaints.push(args));
+    problems = [];
+    jest.spyOn(Logger.prototype, 'error').mockImplementation((...args) => void problems.push(args));
     store = new MemorySessionStore();
     events = new SessionEvents(store);
   });
@@ -89,8 +89,8 @@ describe('SessionEvents', () => {
         await turn();
         expect(heard).toEqual(['before', 'after', 'created']);
         expect(uncaught).toEqual([]);
-        expect(complaints).toHaveLength(1);
-        expect(JSON.stringify(complaints)).toContain('on purpose');
+        expect(problems).toHaveLength(1);
+        expect(JSON.stringify(problems)).toContain('on purpose');
       },
     );
   });

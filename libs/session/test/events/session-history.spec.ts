@@ -12,8 +12,9 @@ import { MemorySessionHistory } from '../../src/memory/memory-session-history.js
 import { newSessionId } from '../../src/model/ids.js';
 import { resolveSessionOptions } from '../../src/options/resolve-options.js';
 import type { HistoryLimits, SessionHistoryEntry } from '../../src/ports/session-history.js';
-import { CountingStore } from '../http/support/counting-store.js';
-import { OwnRedis, PREFIX, until } from '../redis/support/own-redis.js';
+import { CountingStore } from '../support/counting-store.js';
+import { OwnRedis, PREFIX, until } from '../support/own-redis.js';
+import { secretOf } from '../support/secrets.js';
 
 const LIMITS: HistoryLimits = { maxEntries: 5, retention: 60_000 };
 
@@ -62,7 +63,7 @@ describe.each(Object.keys(ADAPTERS))('%s', (name) => {
   let history: SessionHistory;
   const sessionId = newSessionId('u'.repeat(16));
   const entry = (at: number, more: Partial<SessionHistoryEntry> = {}): SessionHistoryEntry => ({
-    type: 'renewed',
+    type: 'regenerated',
     at,
     sessionId,
     ...more,
@@ -102,6 +103,16 @@ describe.each(Object.keys(ADAPTERS))('%s', (name) => {
     bed.advance(40_000);
     expect(await history.list('ada')).toEqual([]);
   });
+
+  if (name === 'MemorySessionHistory') {
+    it('keeps them to the last millisecond of that time', async () => {
+      await history.add('ada', entry(bed.now));
+      bed.advance(LIMITS.retention);
+      expect(await history.list('ada')).toHaveLength(1);
+      bed.advance(1);
+      expect(await history.list('ada')).toEqual([]);
+    });
+  }
 
   it('takes a repeat for the same', async () => {
     const { now } = bed;
@@ -143,7 +154,7 @@ it('the trail of a user is one key in the slot of their sessions, which goes awa
   await history.add('ada', { type: 'created', at: store.now(), sessionId: id });
   const { user, userKey } = own().keys.ofUser('ada');
   const key = user.replace(':user:', ':history:');
-  expect((await own().admin.keys('*')).sort()).toEqual([own().keys.ofUser('ada').expiries, key, user].sort());
+  expect((await own().keysLeft()).sort()).toEqual([own().keys.ofUser('ada').expiries, key, user].sort());
   expect(key).toBe(`${PREFIX}${/\{.*\}/.exec(user)?.[0]}:history:${userKey}`);
   expect(await own().admin.pttl(key)).toBeGreaterThan(50_000);
   // Damage and other people's entries are passed over.
@@ -172,13 +183,31 @@ describe('the audit trail', () => {
     return { sessions: app.get(SessionService), history: app.get(SessionHistory), store: app.get(SessionStore) };
   }
 
+  /** The types of the entries that are written by way of this store. */
+  function writesOf(store: SessionStore): string[] {
+    const types: string[] = [];
+    const history = store.history.bind(store);
+    store.history = (limits) => {
+      const made = history(limits) as SessionHistory;
+      const add = made.add.bind(made);
+      made.add = async (userId, written) => {
+        types.push(written.type);
+        await add(userId, written);
+      };
+      return made;
+    };
+    return types;
+  }
+
   const summary = (entries: readonly SessionHistoryEntry[]): string[] =>
     entries.map(({ type, reason }) => (reason === undefined ? type : `${type} ${reason}`));
 
   it('is written by the instance that caused an event, and by no other', async () => {
-    const options = { secrets: 's'.repeat(32), history: true } as const;
-    const here = await open({ ...options, store: own().open() });
-    const there = await open({ ...options, store: own().open() });
+    const options = { secrets: secretOf('s'), history: true } as const;
+    const stores = [own().open(), own().open()] as const;
+    const written = stores.map(writesOf);
+    const here = await open({ ...options, store: stores[0] });
+    const there = await open({ ...options, store: stores[1] });
     const { session } = await here.sessions.start({
       userId: 'ada',
       deviceId: 'd',
@@ -186,18 +215,20 @@ describe('the audit trail', () => {
       metadata: { ip: '192.0.2.1', userAgent: 'a secret?' },
     });
     await here.sessions.update(session.id, { data: { a: 1 } });
-    await there.sessions.rotate(session.id);
+    await there.sessions.regenerate(session.id);
     await there.sessions.end(session.id, { reason: 'revoked' });
     await until(async () => (await there.history.list('ada')).length >= 3);
     await new Promise((resolve) => setTimeout(resolve, 100));
     const entries = await here.history.list('ada');
-    expect(summary(entries)).toEqual(['ended revoked', 'renewed', 'created']);
+    expect(summary(entries)).toEqual(['ended revoked', 'regenerated', 'created']);
     expect(
       entries.every(
         ({ deviceName, ip, sessionId }) => deviceName === 'Laptop' && ip === '192.0.2.1' && sessionId === session.id,
       ),
     ).toBe(true);
     expect(JSON.stringify(entries)).not.toContain('secret');
+    // The same entry twice would look like one.
+    expect(written).toEqual([['created'], ['regenerated', 'ended']]);
   });
 
   it('has ends by the sweeper, and what the process found out', async () => {
@@ -210,6 +241,17 @@ describe('the audit trail', () => {
     await until(async () => (await history.list('ada')).length === 3);
     expect(summary(await history.list('ada')).sort()).toEqual(['created', 'ended idle', 'use-after-end idle']);
     expect((await history.list('ada')).map(({ sessionId }) => sessionId)).toEqual([session.id, session.id, session.id]);
+  });
+
+  it('is none of an anonymous visitor, whose trail nobody could read', async () => {
+    const store = new CountingStore();
+    const written = writesOf(store);
+    const { sessions } = await open({ store, history: true });
+    const visit = await sessions.startAnonymous();
+    await sessions.end(visit.session.id);
+    await sessions.start({ userId: 'ada' });
+    await until(() => written.length > 0);
+    expect(written).toEqual(['created']);
   });
 
   it('fails no request where it cannot be written, and says so once', async () => {
@@ -227,7 +269,7 @@ describe('the audit trail', () => {
 
   it('is written to its end before the store closes', async () => {
     const store = own().open();
-    const app = await open({ secrets: 's'.repeat(32), store, history: true });
+    const app = await open({ secrets: secretOf('s'), store, history: true });
     await Promise.all(Array.from({ length: 20 }, (_, index) => app.sessions.start({ userId: `user-${index}` })));
     await apps.pop()?.close();
     const reader = own().open();
@@ -258,7 +300,7 @@ describe('the audit trail', () => {
 
   it.each([
     [{ maxEntries: 0 }, /history\.maxEntries: must be a whole number from 1/],
-    [{ retention: 'for ever' }, /history\.retention: "for ever" is no duration/],
+    [{ retention: 'for ever' }, /history\.retention: "for ever" is not a duration/],
     [{ max: 3 }, /history\.max: there is no such option/],
     ['yes', /history: must be true, false or/],
   ])('refuses %j at boot', (history, message) => {

@@ -5,7 +5,7 @@ jest.unstable_mockModule('@opentelemetry/api', () => {
 });
 
 it('without @opentelemetry/api nothing is measured, and nothing fails', async () => {
-  const { loadTelemetry } = await import('../../src/module/load-telemetry.js');
+  const { loadTelemetry } = await import('../../src/core/load-telemetry.js');
   const telemetry = await loadTelemetry({});
   expect(telemetry.meter).toBeNull();
   const store = {} as never;

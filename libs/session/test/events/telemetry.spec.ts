@@ -12,10 +12,11 @@ import { jest } from '@jest/globals';
 import { SessionModule, SessionService, SessionStore, type SessionModuleOptions } from '../../src/index.js';
 import { MemorySessionStore } from '../../src/memory/memory-session-store.js';
 import { resolveSessionOptions } from '../../src/options/resolve-options.js';
-import { observedStore } from '../../src/services/observed-store.js';
-import { AccountController } from '../http/support/account.controller.js';
-import { closeApps, PLATFORMS, startApp } from '../http/support/app.js';
-import { CountingStore } from '../http/support/counting-store.js';
+import { DelegatingSessionStore } from '../../src/ports/delegating-session-store.js';
+import { ObservedSessionStore } from '../../src/events/observed-session-store.js';
+import { AccountController } from '../support/account.controller.js';
+import { closeApps, PLATFORMS, startApp } from '../support/app.js';
+import { CountingStore } from '../support/counting-store.js';
 
 /** Metrics in this process, read on demand. */
 class Metered {
@@ -113,7 +114,11 @@ describe('telemetry', () => {
     expect(await observed.sweep()).toBe(1);
     expect(await metered.values('created')).toEqual({ '': 3 });
     expect(await metered.values('ended')).toEqual({ 'reason=logout': 1, 'reason=admin': 1, 'reason=idle': 1 });
-    expect(await metered.values('events')).toEqual({ 'type=created': 3, 'type=ended': 3 });
+    expect(await metered.values('events')).toEqual({
+      'type=authenticated': 3,
+      'type=created': 3,
+      'type=ended': 3,
+    });
     expect(await metered.values('touches')).toEqual({
       'outcome=recorded': 1,
       'outcome=gone': 1,
@@ -126,6 +131,23 @@ describe('telemetry', () => {
       'operation=destroy outcome=ok': 2,
       'operation=touch outcome=ok': 2,
       'operation=touch outcome=store_unavailable': 1,
+    });
+  });
+
+  it('counts look-ups of the near cache by what it keeps and whether it knew', async () => {
+    const { store } = await open({ nearCache: true, telemetry: { meterProvider: metered.meterProvider } });
+    const { id } = await store.create({ userId: 'ada' });
+    store.peek(id);
+    await store.read(id);
+    store.peek(id);
+    store.peek(id);
+    expect(await metered.values('near_cache.lookups')).toEqual({
+      'cache=session outcome=hit': 2,
+      'cache=session outcome=miss': 1,
+      'cache=session outcome=bypassed': 0,
+      'cache=blacklist outcome=hit': 0,
+      'cache=blacklist outcome=miss': 0,
+      'cache=blacklist outcome=bypassed': 0,
     });
   });
 
@@ -160,7 +182,7 @@ describe('telemetry', () => {
     expect(await metered.values('ended')).toEqual({});
   });
 
-  it.each(PLATFORMS)('counts requests by what became of their credentials on %s', async (platform) => {
+  it.each(PLATFORMS)('counts requests by the result for their credentials on %s', async (platform) => {
     const store = new CountingStore();
     const app = await startApp({
       platform,
@@ -173,14 +195,14 @@ describe('telemetry', () => {
     await browser.get('/me');
     await browser.get('/public');
     await browser.get('/me', { cookie: '__Host-session=forged' });
-    await browser.get('/me', { authorization: 'Bearer a b' });
+    await browser.post('/note', {}, { 'sec-fetch-site': 'cross-site' });
     store.down = true;
     await browser.get('/me');
     expect(await metered.values('requests')).toEqual({
       'outcome=none': 1,
       'outcome=authenticated transport=cookie': 1,
       'outcome=invalid_token': 1,
-      'outcome=invalid_request': 1,
+      'outcome=csrf_rejected': 1,
       'outcome=store_unavailable': 1,
     });
   });
@@ -214,15 +236,39 @@ describe('telemetry', () => {
   });
 });
 
-describe('observedStore', () => {
-  it('is of the class that it observes, and hands the store itself to nobody', async () => {
+describe('ObservedSessionStore', () => {
+  it('overrides every method that the port has a default for, so that none is answered without the store', () => {
+    const defaults = Object.getOwnPropertyNames(SessionStore.prototype);
+    expect(defaults).toEqual(expect.arrayContaining(['create', 'forTenant', 'aliases']));
+    const own = [ObservedSessionStore, DelegatingSessionStore].flatMap((type) =>
+      Object.getOwnPropertyNames(type.prototype),
+    );
+    expect(own).toEqual(expect.arrayContaining(defaults));
+  });
+
+  it('observes the store of another tenant too', async () => {
     const seen: string[] = [];
-    const inner = new MemorySessionStore();
-    const store = observedStore(inner, (operation, run) => {
+    const store = new ObservedSessionStore(new MemorySessionStore(), (operation, run) => {
       seen.push(operation);
       return run();
     });
-    expect(store).toBeInstanceOf(MemorySessionStore);
+    expect(store.forTenant('')).toBe(store);
+    const other = store.forTenant('acme');
+    expect([store.tenant, other.tenant]).toEqual(['', 'acme']);
+    const { id } = await other.create({ userId: 'ada' });
+    expect(await store.get(id)).toBeNull();
+    expect(seen).toEqual(['create', 'get']);
+    await store.close();
+  });
+
+  it('is a store, observes each operation once, and can be spied on', async () => {
+    const seen: string[] = [];
+    const inner = new MemorySessionStore();
+    const store = new ObservedSessionStore(inner, (operation, run) => {
+      seen.push(operation);
+      return run();
+    });
+    expect(store).toBeInstanceOf(SessionStore);
     const heard: string[] = [];
     const stop = store.subscribe(({ type }) => heard.push(type));
     const { id } = await store.create({ userId: 'ada' });

@@ -3,10 +3,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { RedisSessionStore, SessionEvents, type SessionEvent, type SessionModuleOptions } from '../../src/index.js';
 import { testRedisUrl } from '../support/redis-harness.js';
-import { AccountController } from './support/account.controller.js';
-import { closeApps, PLATFORMS, startApp, type TestApp } from './support/app.js';
-import { CHROME, FIREFOX, SAFARI_ON_IPHONE } from './support/clients.js';
-import { SecurityController } from './support/security.controller.js';
+import { AccountController } from '../support/account.controller.js';
+import { closeApps, PLATFORMS, startApp, type TestApp } from '../support/app.js';
+import { CHROME, FIREFOX, SAFARI_ON_IPHONE } from '../support/clients.js';
+import { SecurityController } from '../support/security.controller.js';
+import { secretOf } from '../support/secrets.js';
 
 // What the other files show on a store that counts, once more where scripts decide.
 describe.each(PLATFORMS)('devices and security with Redis, on %s', (platform) => {
@@ -18,7 +19,7 @@ describe.each(PLATFORMS)('devices and security with Redis, on %s', (platform) =>
 
   const start = async (session: SessionModuleOptions = {}): Promise<void> => {
     const controllers = [AccountController, SecurityController];
-    app = await startApp({ platform, controllers, session: { store, secrets: 's'.repeat(32), ...session } });
+    app = await startApp({ platform, controllers, session: { store, secrets: secretOf('s'), ...session } });
     heard = [];
     app.app.get(SessionEvents).all$.subscribe((event) => heard.push(event));
     await store.ready();
@@ -70,8 +71,8 @@ describe.each(PLATFORMS)('devices and security with Redis, on %s', (platform) =>
     expect(await store.read(session.id)).toMatchObject({ state: 'ended', reason: 'hijack' });
   });
 
-  it('a rotated cookie that another browser repeats within its grace is theft', async () => {
-    await start({ session: { renewalInterval: '1m' } });
+  it('a rotated cookie that another browser repeats within its grace is reuse', async () => {
+    await start({ session: { rotationInterval: '1m' } });
     const browser = app.browser();
     const { session } = (await browser.post('/login', { userId: 'ann' }, { 'user-agent': CHROME })).body;
     const copy = app.browser();

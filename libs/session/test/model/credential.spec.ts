@@ -12,8 +12,11 @@ const credential: Credential = {
   kind: 'cookie',
   sessionId: newSessionId(userKeyOf('ada')),
   secret: generateSecureSessionId(),
-  n: 7,
+  generation: 7,
+  branch: 1_900_000_000_000,
 };
+
+const BRANCH = (1_900_000_000_000).toString(36);
 
 /** Signs any text as the codec would: shows what the grammar refuses although its tag is good. */
 function sign(body: string): string {
@@ -24,18 +27,26 @@ describe('CredentialCodec', () => {
   it('reads what it wrote, of either kind', () => {
     const kinds = fc.constantFrom<'cookie' | 'refresh'>('cookie', 'refresh');
     const secrets = fc.string({ unit: fc.constantFrom(...'abXY09_-~'), minLength: 1, maxLength: 256 });
+    const generations = fc.integer({ min: 0, max: 999_999_999 });
+    const branches = fc.option(fc.integer({ min: 0, max: 2 ** 48 - 1 }));
     fc.assert(
-      fc.property(kinds, secrets, fc.integer({ min: 0, max: 999_999_999 }), (kind, secret, n) => {
-        const written = { ...credential, kind, secret, n };
+      fc.property(kinds, secrets, generations, branches, (kind, secret, generation, branch) => {
+        const written = { ...credential, kind, secret, generation, branch };
         expect(codec.parse(codec.format(written), kind)).toEqual(written);
       }),
     );
   });
 
-  it('writes <type>_<session id>.<secret>.<n>.<tag>', () => {
-    const body = `st_${credential.sessionId}.${credential.secret}.7`;
+  it('writes <type>_<session id>.<secret>.<generation>.<branch>.<tag>', () => {
+    const body = `st_${credential.sessionId}.${credential.secret}.7.${BRANCH}`;
     expect(codec.format(credential)).toBe(sign(body));
     expect(codec.format({ ...credential, kind: 'refresh' })).toBe(sign(`rt_${body.slice(3)}`));
+  });
+
+  it('reads tokens of the earlier format, which name no branch', () => {
+    const text = sign(`st_${credential.sessionId}.${credential.secret}.7`);
+    expect(codec.parse(text, 'cookie')).toEqual({ ...credential, branch: null });
+    expect(codec.format({ ...credential, branch: null })).toBe(text);
   });
 
   it('never takes one kind for the other (ASVS 9.2.2)', () => {
@@ -61,7 +72,9 @@ describe('CredentialCodec', () => {
   it.each([
     ['the session id', { sessionId: newSessionId(userKeyOf('eve')) }],
     ['the secret', { secret: generateSecureSessionId() }],
-    ['the number', { n: 8 }],
+    ['the generation', { generation: 8 }],
+    ['the branch', { branch: 1_900_000_000_001 }],
+    ['no branch', { branch: null }],
     ['the kind', { kind: 'refresh' as const }],
   ])('refuses the tag of another credential: %s', (_name, change) => {
     const [text, other] = [codec.format(credential), codec.format({ ...credential, ...change })];
@@ -113,11 +126,17 @@ describe('CredentialCodec', () => {
     ['a negative number', sign(`st_${sessionId}.${secret}.-1`)],
     ['a number with leading zeros', sign(`st_${sessionId}.${secret}.07`)],
     ['a number with a sign', sign(`st_${sessionId}.${secret}.+7`)],
-    ['a number with a fraction', sign(`st_${sessionId}.${secret}.7.0`)],
+    ['a number with a fraction', sign(`st_${sessionId}.${secret}.7,0`)],
     ['a number with an exponent', sign(`st_${sessionId}.${secret}.1e3`)],
     ['a number in hexadecimal', sign(`st_${sessionId}.${secret}.0x7`)],
     ['a number too large', sign(`st_${sessionId}.${secret}.1000000000`)],
     ['a number that is none', sign(`st_${sessionId}.${secret}.NaN`)],
+    ['an empty branch', sign(`st_${sessionId}.${secret}.7.`)],
+    ['a branch with leading zeros', sign(`st_${sessionId}.${secret}.7.0${BRANCH}`)],
+    ['a branch in upper case', sign(`st_${sessionId}.${secret}.7.${BRANCH.toUpperCase()}`)],
+    ['a branch that six bytes do not hold', sign(`st_${sessionId}.${secret}.7.${(2 ** 48).toString(36)}`)],
+    ['a branch of eleven characters', sign(`st_${sessionId}.${secret}.7.${'z'.repeat(11)}`)],
+    ['two branches', sign(`st_${sessionId}.${secret}.7.${BRANCH}.${BRANCH}`)],
     ['over 512 characters', sign(`st_${sessionId}.${'a'.repeat(MAX_CREDENTIAL_LENGTH)}.7`)],
     ['a megabyte', 'st_'.padEnd(1_000_000, 'a')],
     ['a JWT', 'eyJhbGciOiJub25lIn0.eyJzdWIiOiJhZGEifQ.'],

@@ -1,8 +1,14 @@
 import fc from 'fast-check';
-import { LIMIT_POLICIES, makeRoom, type LimitCandidate, type SessionLimit } from '../../src/model/limit.js';
+import {
+  LIMIT_POLICIES,
+  makeRoom,
+  reachedLimit,
+  type LimitCandidate,
+  type SessionLimit,
+} from '../../src/model/limit.js';
 import { DEVICE_TYPES, type DeviceType } from '../../src/model/session.js';
 
-/** Every set of sessions that could leave, judged one by one: the fewest, and among those the weakest. */
+/** Every set of sessions that could leave, evaluated one by one: the fewest, and among those the weakest. */
 function bruteForce(live: readonly LimitCandidate[], type: DeviceType, limit: SessionLimit): string[] | 'reject' {
   const by = limit.onLimit === 'evict-oldest' ? 'createdAt' : 'lastAccess';
   const weakestFirst = [...live].sort((a, b) => a[by] - b[by] || (a.sid < b.sid ? -1 : 1));
@@ -74,5 +80,22 @@ describe('makeRoom (ASVS 7.1.2)', () => {
       deviceType: 'unknown' as const,
     }));
     expect(makeRoom(live, 'unknown', { max: 3, onLimit: 'evict-oldest' })).toEqual(['Z', '_']);
+  });
+});
+
+describe('reachedLimit', () => {
+  const limit = { max: 2, maxOfType: 1, onLimit: 'reject' } as const;
+  const [full, pending] = [{}, { pending: true as const }];
+  const impersonated = { actor: { userId: 'root', sessionId: 's' } };
+
+  it('is that of the device type as long as fewer sessions count than the user may have', () => {
+    expect(reachedLimit(limit, [full])).toBe(1);
+    expect(reachedLimit(limit, [full, full])).toBe(2);
+    expect(reachedLimit({ max: 2, onLimit: 'reject' }, [full])).toBe(2);
+  });
+
+  it('takes no account of sessions that count towards neither: pending and impersonated ones', () => {
+    expect(reachedLimit(limit, [full, pending, pending])).toBe(1);
+    expect(reachedLimit(limit, [full, impersonated])).toBe(1);
   });
 });

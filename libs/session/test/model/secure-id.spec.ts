@@ -1,7 +1,7 @@
 import { newSessionId, userKeyOf } from '../../src/model/ids.js';
 import {
   ALPHANUMERIC,
-  complaintAboutIdShape,
+  idShapeProblem,
   drawId,
   generateSecureSessionId,
   MINIMUM_ID_BITS,
@@ -107,8 +107,8 @@ describe('generateSecureSessionId', () => {
     for (let size = 2; size <= 62; size += 1) {
       const alphabet = ALPHANUMERIC.slice(0, size);
       const needed = Math.ceil(MINIMUM_ID_BITS / Math.log2(size));
-      expect(complaintAboutIdShape(needed, alphabet)).toBeNull();
-      expect(complaintAboutIdShape(needed - 1, alphabet)?.expected).toContain(`use ${needed} characters`);
+      expect(idShapeProblem(needed, alphabet)).toBeNull();
+      expect(idShapeProblem(needed - 1, alphabet)?.expected).toContain(`use ${needed} characters`);
     }
   });
 });

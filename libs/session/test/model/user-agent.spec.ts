@@ -1,6 +1,6 @@
 import { createSecretKey, randomBytes } from 'node:crypto';
 import { clientDigestOf, fingerprintOf, matchesFingerprint } from '../../src/model/fingerprint.js';
-import { cleanUserAgent, describeDevice, familiesOf } from '../../src/model/user-agent.js';
+import { cleanUserAgent, describeDevice, traitsOf } from '../../src/model/user-agent.js';
 import { REAL_BROWSERS } from '../support/user-agents.js';
 
 const key = createSecretKey(randomBytes(32));
@@ -8,9 +8,9 @@ const key = createSecretKey(randomBytes(32));
 describe('what a user agent says', () => {
   it.each(REAL_BROWSERS)('$name ($type), before and after its updates', ({ name, type, versions }) => {
     for (const version of versions) {
-      const families = familiesOf(version);
-      expect([version, describeDevice(families)]).toEqual([version, { name, deviceType: type }]);
-      expect(families.deviceType).toBe(type);
+      const traits = traitsOf(version);
+      expect([version, describeDevice(traits)]).toEqual([version, { name, deviceType: type }]);
+      expect(traits.deviceType).toBe(type);
     }
   });
 
@@ -25,7 +25,7 @@ describe('what a user agent says', () => {
     ['', null],
     ['   ', null],
   ])('%j is %j', (userAgent, name) => {
-    expect(describeDevice(familiesOf(userAgent)).name).toBe(name);
+    expect(describeDevice(traitsOf(userAgent)).name).toBe(name);
   });
 
   it.each([
@@ -41,12 +41,12 @@ describe('what a user agent says', () => {
     ['a prototype key', '__proto__/1'],
     ['a constructor', 'constructor/1 (constructor)'],
   ])('hostile: %s gives short printable names and nothing else', (_, userAgent) => {
-    const families = familiesOf(userAgent);
-    const { name } = describeDevice(families);
-    for (const text of [families.browser, families.os, name ?? '']) {
+    const traits = traitsOf(userAgent);
+    const { name } = describeDevice(traits);
+    for (const text of [traits.browser, traits.os, name ?? '']) {
       expect(text).toMatch(/^[A-Za-z0-9 ._()+-]{0,90}$/);
     }
-    expect(['mobile', 'tablet', 'desktop', 'unknown']).toContain(families.deviceType);
+    expect(['mobile', 'tablet', 'desktop', 'unknown']).toContain(traits.deviceType);
     const kept = cleanUserAgent(userAgent);
     expect(kept.length).toBeLessThanOrEqual(512);
     expect(kept).not.toMatch(/[\p{Cc}\u2028\u2029]/u);
@@ -54,7 +54,7 @@ describe('what a user agent says', () => {
 });
 
 describe('client hints', () => {
-  const windows = familiesOf(
+  const windows = traitsOf(
     'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36',
   );
 
@@ -72,8 +72,8 @@ describe('client hints', () => {
   });
 
   it('tell the kind of device', () => {
-    const unknown = familiesOf('Mozilla/5.0');
-    const phone = familiesOf(
+    const unknown = traitsOf('Mozilla/5.0');
+    const phone = traitsOf(
       'Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Mobile Safari/537.36',
     );
     const typeOf = (...args: Parameters<typeof describeDevice>) => describeDevice(...args).deviceType;
@@ -81,6 +81,10 @@ describe('client hints', () => {
     expect(typeOf(unknown, { mobile: '?0', platform: '"Windows"' })).toBe('desktop');
     expect(typeOf(phone, { mobile: '?0', platform: '"Android"' })).toBe('tablet');
     expect(typeOf(phone, { mobile: 'yes' })).toBe('mobile');
+    const tablet = traitsOf(
+      'Mozilla/5.0 (iPad; CPU OS 12_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/12.1.2 Mobile/15E148 Safari/604.1',
+    );
+    for (const mobile of ['?1', '?0', undefined]) expect(typeOf(tablet, { mobile })).toBe('tablet');
   });
 });
 
@@ -93,17 +97,15 @@ describe('fingerprints', () => {
     expect(REAL_BROWSERS).toHaveLength(30);
     let matching = 0;
     for (const one of all) {
-      const fingerprint = fingerprintOf(familiesOf(one.userAgent), key);
+      const fingerprint = fingerprintOf(traitsOf(one.userAgent), key);
       for (const other of all) {
-        const matches = matchesFingerprint(fingerprint, familiesOf(other.userAgent), [key]);
+        const matches = matchesFingerprint(fingerprint, traitsOf(other.userAgent), [key]);
         expect([one.userAgent, other.userAgent, matches]).toEqual([
           one.userAgent,
           other.userAgent,
           one.what === other.what,
         ]);
-        expect(clientDigestOf(familiesOf(one.userAgent)).equals(clientDigestOf(familiesOf(other.userAgent)))).toBe(
-          matches,
-        );
+        expect(clientDigestOf(traitsOf(one.userAgent)).equals(clientDigestOf(traitsOf(other.userAgent)))).toBe(matches);
         matching += matches ? 1 : 0;
       }
     }
@@ -111,7 +113,7 @@ describe('fingerprints', () => {
   });
 
   it('are versioned and keyed; a key that no longer signs is still recognised', () => {
-    const [chrome, firefox] = [familiesOf(all[0]?.userAgent ?? ''), familiesOf('Firefox/133.0')];
+    const [chrome, firefox] = [traitsOf(all[0]?.userAgent ?? ''), traitsOf('Firefox/133.0')];
     const fresh = createSecretKey(randomBytes(32));
     const fingerprint = fingerprintOf(chrome, key);
     expect(fingerprint).toMatch(/^f1\.[A-Za-z0-9_-]{43}$/);
@@ -124,7 +126,7 @@ describe('fingerprints', () => {
   it.each([undefined, '', 'f2.' + 'A'.repeat(43), 'f1.short', 'f1.' + 'A'.repeat(44), 'a legacy value'])(
     'what this version did not make (%j) is no mismatch',
     (fingerprint) => {
-      expect(matchesFingerprint(fingerprint, familiesOf('curl/8'), [key])).toBeNull();
+      expect(matchesFingerprint(fingerprint, traitsOf('curl/8'), [key])).toBeNull();
     },
   );
 });

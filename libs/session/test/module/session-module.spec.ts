@@ -109,7 +109,7 @@ describe('SessionModule', () => {
   });
 
   it('a wrong option stops the boot', async () => {
-    const wrong = { session: { idleTimeout: 'soon' } };
+    const wrong = { session: { idleTimeout: 'soon' as '1s' } };
     for (const module of [
       SessionModule.forRoot(wrong),
       SessionModule.forRootAsync({ useFactory: () => wrong }),
@@ -119,6 +119,44 @@ describe('SessionModule', () => {
       expect(failed).toBeInstanceOf(ConfigurationError);
       expect((failed as Error).message).toContain('session.idleTimeout');
     }
+  });
+
+  it.each([
+    [null, /options: must be an object, not null; omit it/],
+    [
+      'redis://:hidden@localhost',
+      /options: must be an object, not text; a Redis URL is the option redis: forRoot\(\{ redis/,
+    ],
+    [[], /options: must be an object, not a list/],
+    [5, /options: must be an object, not a number/],
+  ])('options that are no object are refused: %j', async (options, message) => {
+    const wrong = options as unknown as SessionModuleOptions;
+    const failed = await boot({ imports: [SessionModule.forRootAsync({ useFactory: () => wrong })] }).catch(
+      (error: unknown) => error as Error,
+    );
+    expect(failed).toBeInstanceOf(ConfigurationError);
+    expect((failed as Error).message).toMatch(message);
+    expect((failed as Error).message).not.toContain('hidden');
+    expect(() => SessionModule.forRoot(wrong)).toThrow(message);
+  });
+
+  it('a factory that forgets its return does not silently keep sessions in memory', async () => {
+    const useFactory = (() => undefined) as unknown as () => SessionModuleOptions;
+    await expect(boot({ imports: [SessionModule.forRootAsync({ useFactory })] })).rejects.toThrow(
+      'options: the factory returned undefined; return {} for the defaults.',
+    );
+  });
+
+  it('a second forRoot in one application is refused, and the message says what to do instead', async () => {
+    @Module({ imports: [SessionModule.forRoot({ isGlobal: false })] })
+    class OrdersModule {}
+    @Module({ imports: [SessionModule.forRootAsync({ useFactory: () => ({}) })] })
+    class UsersModule {}
+    const failed = await boot({ imports: [OrdersModule, UsersModule] }).catch((error: unknown) => error as Error);
+    expect(failed).toBeInstanceOf(ConfigurationError);
+    expect((failed as Error).message).toMatch(
+      /forRoot\(\) is imported 2 times in this application\. Import it once, in the root module/,
+    );
   });
 
   it('has its store and blacklist replaced by tests, and then connects to nothing', async () => {
@@ -140,7 +178,7 @@ describe('SessionModule', () => {
 
   it('two applications in one process have nothing in common', async () => {
     const [short, long] = await Promise.all(
-      ['1m', '2h'].map((idleTimeout) =>
+      (['1m', '2h'] as const).map((idleTimeout) =>
         boot({ imports: [SessionModule.forRoot({ session: { idleTimeout } }), FeatureModule] }),
       ),
     );
@@ -179,6 +217,13 @@ describe('SessionModule', () => {
     await expect(boot({ imports: [SessionModule.forRoot({ store: new DeadStore() })] })).rejects.toThrow(
       'nobody there',
     );
+  });
+
+  it('closes the store it made where the boot fails: its connection would keep the process alive', async () => {
+    const close = jest.spyOn(MemorySessionStore.prototype, 'close');
+    jest.spyOn(MemorySessionStore.prototype, 'ready').mockRejectedValue(new StoreUnavailableError('nobody there'));
+    await expect(boot({ imports: [SessionModule.forRoot()] })).rejects.toThrow('nobody there');
+    expect(close).toHaveBeenCalledTimes(1);
   });
 
   it('closes the store it made and never one that was handed in', async () => {
@@ -231,6 +276,9 @@ describe('SessionModule', () => {
     expect(await said('production', { store: new MemorySessionStore(), ...insecure })).toMatch(/plain http/);
     expect(await said('production', { store: new MemorySessionStore() })).toBe('');
     expect(await said('development', insecure)).toBe('');
+    expect(await said('development', { redis: undefined })).toMatch(/redis: is undefined, so .* set the variable/);
+    await expect(said('production', { redis: undefined })).rejects.toThrow(/redis: is undefined/);
+    expect(await said('production', { redis: undefined, store: new MemorySessionStore() })).toBe('');
     expect(await said('development', { store: foreignStore() })).toMatch(/No secrets/);
     expect(await said('development', { store: foreignStore(), secrets: SECRET })).toBe('');
   });
@@ -244,7 +292,7 @@ function foreignStore(): SessionStore {
 }
 
 async function accessParts(app: { get: (token: never) => unknown }, store: MemorySessionStore) {
-  const { SessionToucher } = await import('../../src/services/session-toucher.js');
+  const { SessionToucher } = await import('../../src/sessions/session-toucher.js');
   const session = await store.create({ userId: 'ann' });
   return {
     toucher: app.get(SessionToucher as never) as InstanceType<typeof SessionToucher>,

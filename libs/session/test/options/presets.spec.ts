@@ -1,5 +1,6 @@
 import { resolveSessionOptions } from '../../src/options/resolve-options.js';
 import type { SessionModuleOptions } from '../../src/options/session-module-options.js';
+import { secretOf } from '../support/secrets.js';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -7,14 +8,26 @@ const DAY = 24 * HOUR;
 
 describe('presets after NIST SP 800-63B-4', () => {
   it.each([
-    ['aal1', { absoluteTimeout: 30 * DAY, idleTimeout: 14 * DAY, freshness: 15 * MINUTE }, 'off'],
-    ['aal2', { absoluteTimeout: 24 * HOUR, idleTimeout: HOUR, freshness: 5 * MINUTE }, 'log'],
-    ['aal3', { absoluteTimeout: 12 * HOUR, idleTimeout: 15 * MINUTE, freshness: 5 * MINUTE }, 'reject'],
+    [
+      'aal1',
+      { absoluteTimeout: 30 * DAY, idleTimeout: 14 * DAY, freshness: 15 * MINUTE },
+      { cookie: 'reject', bearer: 'log' },
+    ],
+    [
+      'aal2',
+      { absoluteTimeout: 24 * HOUR, idleTimeout: HOUR, freshness: 5 * MINUTE },
+      { cookie: 'reject', bearer: 'log' },
+    ],
+    [
+      'aal3',
+      { absoluteTimeout: 12 * HOUR, idleTimeout: 15 * MINUTE, freshness: 5 * MINUTE },
+      { cookie: 'reject', bearer: 'reject' },
+    ],
   ] as const)('%s has its numbers, for those who asked to be remembered as well', (preset, numbers, useFingerprint) => {
     const { absoluteTimeout, idleTimeout } = numbers;
     expect(resolveSessionOptions({ preset })).toMatchObject({
       session: { ...numbers, rememberMe: { absoluteTimeout, idleTimeout } },
-      security: { useFingerprint, bindToIP: 'off' },
+      security: { useFingerprint, bindToIP: { cookie: 'off', bearer: 'off' } },
     });
   });
 
@@ -34,7 +47,7 @@ describe('presets after NIST SP 800-63B-4', () => {
         onLimit: 'reject',
         maxSessionsPerUser: 5,
       },
-      security: { useFingerprint: 'off', idLength: 40 },
+      security: { useFingerprint: { cookie: 'off', bearer: 'off' }, idLength: 40 },
       keyPrefix: 'x:',
     });
   });
@@ -63,7 +76,7 @@ describe('options of devices and security', () => {
       { session: { maxSessionsPerDeviceType: 2 } },
       'session.maxSessionsPerDeviceType: must be an object of unknown, mobile, tablet, desktop',
     ],
-    [{ session: { freshness: 'soon' } }, 'session.freshness: "soon" is no duration'],
+    [{ session: { freshness: 'soon' } }, 'session.freshness: "soon" is not a duration'],
     [{ security: { ipPrivacy: 'half' } }, 'security.ipPrivacy: must be one of "full", "truncated", "none"'],
     [
       { security: { ipPrivacy: 'none', bindToIP: 'log' } },
@@ -78,7 +91,7 @@ describe('options of devices and security', () => {
   });
 
   it('fingerprints, devices and tokens have keys of their own', () => {
-    const { keys } = resolveSessionOptions({ secrets: ['x'.repeat(32), 'y'.repeat(32)] });
+    const { keys } = resolveSessionOptions({ secrets: [secretOf('x'), secretOf('y')] });
     const all = [keys.credential, keys.fingerprint, keys.device, keys.jwt]
       .flat()
       .map((key) => key.export().toString('hex'));

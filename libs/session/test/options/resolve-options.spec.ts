@@ -5,19 +5,16 @@ import { MemoryTokenBlacklist } from '../../src/memory/memory-token-blacklist.js
 import { ConfigurationError } from '../../src/model/errors.js';
 import { resolveSessionOptions } from '../../src/options/resolve-options.js';
 import type { SessionModuleOptions } from '../../src/options/session-module-options.js';
+import { secretOf } from '../support/secrets.js';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
-const SECRET = 'x'.repeat(32);
+const SECRET = secretOf('x');
 
 describe('resolveSessionOptions', () => {
   it('has the documented defaults', () => {
-    for (const options of [
-      undefined,
-      {},
-      { redis: undefined, session: undefined, cookie: { name: undefined }, jwt: undefined },
-    ]) {
+    for (const options of [undefined, {}, { session: undefined, cookie: { name: undefined }, jwt: undefined }]) {
       const resolved = resolveSessionOptions(options);
       expect(resolved).toMatchObject({
         redis: undefined,
@@ -31,7 +28,7 @@ describe('resolveSessionOptions', () => {
           idleTimeout: 30 * MINUTE,
           absoluteTimeout: 24 * HOUR,
           touchInterval: MINUTE,
-          renewalInterval: Infinity,
+          rotationInterval: Infinity,
           rememberMe: { idleTimeout: 14 * DAY, absoluteTimeout: 30 * DAY },
           maxSessionsPerUser: 5,
           onLimit: 'evict-least-recent',
@@ -44,7 +41,12 @@ describe('resolveSessionOptions', () => {
           domain: undefined,
           partitioned: false,
         },
-        security: { useFingerprint: 'off', bindToIP: 'off', idLength: 32, csrf: { enabled: true, trustedOrigins: [] } },
+        security: {
+          useFingerprint: { cookie: 'reject', bearer: 'log' },
+          bindToIP: { cookie: 'off', bearer: 'off' },
+          idLength: 32,
+          csrf: { enabled: true, trustedOrigins: [] },
+        },
         sweeper: { interval: 30_000 },
         commandTimeout: 500,
         clockTolerance: MINUTE,
@@ -60,13 +62,13 @@ describe('resolveSessionOptions', () => {
   });
 
   it('reads durations as text or milliseconds, and the flags of the security options', () => {
-    const jwt = { issuer: 'i', audience: ['a', 'b'], accessTokenTtl: '5m', refreshGrace: 1000 };
+    const jwt = { issuer: 'i', audience: ['a', 'b'], accessTokenTtl: '5m' as const, refreshGrace: 1000 };
     const resolved = resolveSessionOptions({
       session: {
         idleTimeout: '1.5h',
         absoluteTimeout: 90_000_000,
         touchInterval: '10 seconds',
-        renewalInterval: '1 hour',
+        rotationInterval: '1 hour',
         maxSessionsPerUser: 1000,
       },
       security: { useFingerprint: true, bindToIP: 'step-up', csrf: false, idLength: 22 },
@@ -80,10 +82,15 @@ describe('resolveSessionOptions', () => {
         idleTimeout: 1.5 * HOUR,
         absoluteTimeout: 25 * HOUR,
         touchInterval: 10_000,
-        renewalInterval: HOUR,
+        rotationInterval: HOUR,
         maxSessionsPerUser: 1000,
       },
-      security: { useFingerprint: 'reject', bindToIP: 'step-up', csrf: { enabled: false }, idLength: 22 },
+      security: {
+        useFingerprint: { cookie: 'reject', bearer: 'log' },
+        bindToIP: { cookie: 'step-up', bearer: 'step-up' },
+        csrf: { enabled: false },
+        idLength: 22,
+      },
       nearCache: { maxEntries: 10_000, maxStale: 5_000 },
       sweeper: { interval: MINUTE },
       commandTimeout: 1000,
@@ -94,6 +101,23 @@ describe('resolveSessionOptions', () => {
       maxStale: 1000,
     });
     expect(resolveSessionOptions({ nearCache: false, security: { useFingerprint: false } }).nearCache).toBeNull();
+  });
+
+  it('caps a default idle timeout by the absolute one that was set', () => {
+    const { session } = resolveSessionOptions({
+      session: { absoluteTimeout: '10m', rememberMe: { absoluteTimeout: '1d' } },
+    });
+    expect(session).toMatchObject({
+      idleTimeout: 10 * MINUTE,
+      absoluteTimeout: 10 * MINUTE,
+      touchInterval: MINUTE,
+      rememberMe: { idleTimeout: DAY, absoluteTimeout: DAY },
+    });
+    expect(resolveSessionOptions({ session: { idleTimeout: '1h', absoluteTimeout: '1h' } }).session.idleTimeout).toBe(
+      HOUR,
+    );
+    const preset = resolveSessionOptions({ preset: 'aal1', session: { absoluteTimeout: '1h' } });
+    expect(preset.session).toMatchObject({ idleTimeout: HOUR, rememberMe: { idleTimeout: 14 * DAY } });
   });
 
   it('lets the touch interval follow a short idle timeout, so that sessions in use do not end', () => {
@@ -144,10 +168,12 @@ describe('resolveSessionOptions', () => {
   );
 
   const wrong: [unknown, string][] = [
-    [null, 'options: must be an object.'],
-    [[], 'options: must be an object.'],
-    ['redis://x', 'options: must be an object.'],
+    [null, 'options: must be an object, not null'],
+    [[], 'options: must be an object, not a list'],
+    ['redis://x', 'options: must be an object, not text'],
     [{ sesion: {} }, 'sesion: there is no such option; did you mean "session"?'],
+    [{ idleTimeout: '30m' }, 'idleTimeout: there is no such option; did you mean "session.idleTimeout"?'],
+    [{ absoluteTimout: 1 }, 'absoluteTimout: there is no such option; did you mean "session.absoluteTimeout"?'],
     [{ secret: SECRET }, 'secret: there is no such option; did you mean "secrets"?'],
     [{ flux: 1 }, 'flux: there is no such option.'],
     [{ session: { idleTimout: 1 } }, 'session.idleTimout: there is no such option; did you mean "idleTimeout"?'],
@@ -155,22 +181,22 @@ describe('resolveSessionOptions', () => {
     [{ session: 3 }, 'session: must be an object.'],
     [
       { session: { idleTimeout: '30 apples' } },
-      'session.idleTimeout: "30 apples" is no duration; write something like "30m" or milliseconds above 0.',
+      'session.idleTimeout: "30 apples" is not a duration; write, for example, "30m", or milliseconds above 0.',
     ],
-    [{ session: { idleTimeout: '' } }, 'session.idleTimeout: "" is no duration'],
-    [{ session: { idleTimeout: 0 } }, 'session.idleTimeout: 0 is no duration'],
-    [{ session: { idleTimeout: -5 } }, 'session.idleTimeout: -5 is no duration'],
-    [{ session: { idleTimeout: '-5m' } }, 'session.idleTimeout: "-5m" is no duration'],
-    [{ session: { idleTimeout: NaN } }, 'session.idleTimeout: null is no duration'],
-    [{ session: { idleTimeout: Infinity } }, 'session.idleTimeout: null is no duration'],
-    [{ session: { idleTimeout: '100y' } }, 'session.idleTimeout: "100y" is no duration'],
-    [{ session: { idleTimeout: null } }, 'session.idleTimeout: null is no duration'],
-    [{ session: { absoluteTimeout: [1] } }, 'session.absoluteTimeout: [1] is no duration'],
+    [{ session: { idleTimeout: '' } }, 'session.idleTimeout: "" is not a duration'],
+    [{ session: { idleTimeout: 0 } }, 'session.idleTimeout: 0 is not a duration'],
+    [{ session: { idleTimeout: -5 } }, 'session.idleTimeout: -5 is not a duration'],
+    [{ session: { idleTimeout: '-5m' } }, 'session.idleTimeout: "-5m" is not a duration'],
+    [{ session: { idleTimeout: NaN } }, 'session.idleTimeout: null is not a duration'],
+    [{ session: { idleTimeout: Infinity } }, 'session.idleTimeout: null is not a duration'],
+    [{ session: { idleTimeout: '100y' } }, 'session.idleTimeout: "100y" is not a duration'],
+    [{ session: { idleTimeout: null } }, 'session.idleTimeout: null is not a duration'],
+    [{ session: { absoluteTimeout: [1] } }, 'session.absoluteTimeout: [1] is not a duration'],
     [
       { session: { touchInterval: '4m' } },
       'session.touchInterval: 240000 ms is more than a tenth of session.idleTimeout',
     ],
-    [{ session: { renewalInterval: '30s' } }, 'session.renewalInterval: must be longer than 30000 ms'],
+    [{ session: { rotationInterval: '30s' } }, 'session.rotationInterval: must be longer than 30000 ms'],
     [{ session: { maxSessionsPerUser: 0 } }, 'session.maxSessionsPerUser: must be a whole number from 1 to 1000'],
     [{ session: { maxSessionsPerUser: 1001 } }, 'session.maxSessionsPerUser: must be a whole number from 1 to 1000'],
     [{ session: { maxSessionsPerUser: 1.5 } }, 'session.maxSessionsPerUser: must be a whole number from 1 to 1000'],
@@ -194,7 +220,38 @@ describe('resolveSessionOptions', () => {
     [{ blacklist: new Map() }, 'blacklist: must be an instance of a class that extends TokenBlacklist'],
     [{ keyPrefix: '' }, 'keyPrefix: must not be empty.'],
     [{ keyPrefix: 'a{b}:' }, 'keyPrefix: must have no braces'],
-    [{ tenant: 3 }, 'tenant: must be text.'],
+    [{ tenant: 3 }, 'tenant: must be text, or a function of the request.'],
+    [{ tenant: '' }, 'tenant: must not be empty, which means no tenant; omit it'],
+    [{ session: { idleTimeout: 999 } }, 'session.idleTimeout: 999 ms is under a second; a number counts milliseconds'],
+    [{ session: { idleTimeout: 30 } }, 'session.idleTimeout: 30 ms is under a second'],
+    [{ session: { absoluteTimeout: '500ms' } }, 'session.absoluteTimeout: 500 ms is under a second'],
+    [{ session: { rememberMe: { idleTimeout: 14 } } }, 'session.rememberMe.idleTimeout: 14 ms is under a second'],
+    [
+      { session: { idleTimeout: '2h', absoluteTimeout: '1h' } },
+      'session.idleTimeout: 7200000 ms is longer than session.absoluteTimeout (3600000 ms), so it would never end a session; shorten it, or raise session.absoluteTimeout.',
+    ],
+    [{ session: { idleTimeout: '25h' } }, 'session.idleTimeout: 90000000 ms is longer than session.absoluteTimeout'],
+    [
+      { session: { rememberMe: { idleTimeout: '31d' } } },
+      'session.rememberMe.idleTimeout: 2678400000 ms is longer than session.rememberMe.absoluteTimeout',
+    ],
+    [
+      { preset: 'aal3', session: { idleTimeout: '13h' } },
+      'session.idleTimeout: 46800000 ms is longer than session.absoluteTimeout',
+    ],
+    [
+      { cookie: { maxAge: 86_400_000 } },
+      'cookie.maxAge: there is no such option; a session lives for session.idleTimeout and session.absoluteTimeout',
+    ],
+    [{ cookie: { expires: new Date() } }, 'start(…, { rememberMe: true })'],
+    [
+      { jwt: { issuer: 'a', audience: 'b', secret: SECRET } },
+      'jwt.secret: there is no such option; tokens are signed with a key derived from secrets, or with jwt.keys: [{ kid',
+    ],
+    [{ jwt: { issuer: 'a', audience: 'b', expiresIn: '1h' } }, 'access tokens live for jwt.accessTokenTtl'],
+    [{ jwt: { issuer: 'a', audience: 'b', signOptions: {} } }, 'access tokens live for jwt.accessTokenTtl'],
+    [{ maxAge: 1 }, 'maxAge: there is no such option; a session lives for'],
+    [{ resave: false }, 'resave: there is no such option; to mount express-session'],
     [
       { security: { idLength: 10 } },
       'security.idLength: gives 59 bits, at least 128 are needed: use 22 characters or more.',
@@ -204,7 +261,7 @@ describe('resolveSessionOptions', () => {
     [{ security: { idAlphabet: 'abc.' } }, 'security.idAlphabet: may hold only letters, digits, "-", "_" and "~"'],
     [
       { security: { useFingerprint: 'sometimes' } },
-      'security.useFingerprint: must be true, false, "off", "log", "step-up", "reject" or "end".',
+      'security.useFingerprint: must be true, false, "off", "log", "step-up", "reject" or "end", or { cookie, bearer } of these.',
     ],
     [{ security: { csrf: 'on' } }, 'security.csrf: must be true, false or { trustedOrigins'],
     [{ security: { csrf: { trustedOrigins: ['example.com'] } } }, 'security.csrf.trustedOrigins[0]: must be an origin'],
@@ -214,7 +271,21 @@ describe('resolveSessionOptions', () => {
     ],
     [{ security: { csrf: { trustedOrigins: ['*'] } } }, 'security.csrf.trustedOrigins[0]: must be an origin'],
     [{ security: { csrf: { trustedOrigin: [] } } }, 'security.csrf'],
-    [{ nearCache: { maxStale: 'long' } }, 'nearCache.maxStale: "long" is no duration'],
+    ...[
+      'https://*.com',
+      'https://*',
+      'https://a.*.example.com',
+      'https://*.example.com/',
+      '*.example.com',
+      'null',
+      'file:///x',
+      'capacitor://*',
+      'javascript://a',
+    ].map((origin): [unknown, string] => [
+      { security: { csrf: { trustedOrigins: [origin] } } },
+      'security.csrf.trustedOrigins[0]: must be an origin',
+    ]),
+    [{ nearCache: { maxStale: 'long' } }, 'nearCache.maxStale: "long" is not a duration'],
     [{ nearCache: { size: 3 } }, 'nearCache.size: there is no such option.'],
     [{ sweeper: { interval: '30d' } }, 'sweeper.interval: must be 24 days or less.'],
     [{ commandTimeout: '1y' }, 'commandTimeout: must be 24 days or less.'],
@@ -282,7 +353,7 @@ describe('keys', () => {
   };
 
   it('are derived from the secrets: always the same, one for each purpose and secret (RFC 5869)', () => {
-    const [a, b] = ['a'.repeat(32), Buffer.from('b'.repeat(40))];
+    const [a, b] = [secretOf('a'), Buffer.from(secretOf('b'))];
     const { all, ephemeral } = bytesOf([a, b]);
     expect(ephemeral).toBe(false);
     expect(new Set(all.flat()).size).toBe(6);

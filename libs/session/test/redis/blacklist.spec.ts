@@ -5,8 +5,8 @@ import { MemoryTokenBlacklist } from '../../src/memory/memory-token-blacklist.js
 import { claimDigest } from '../../src/model/blacklist.js';
 import { RedisTokenBlacklist, type RedisTokenBlacklistOptions } from '../../src/redis/redis-token-blacklist.js';
 import { describeTokenBlacklist } from '../support/blacklist-contract.js';
-import { CapturedLogs } from './support/captured-logs.js';
-import { OwnRedis, PREFIX, until } from './support/own-redis.js';
+import { CapturedLogs } from '../support/captured-logs.js';
+import { OwnRedis, PREFIX, until } from '../support/own-redis.js';
 
 const MINUTE = 60_000;
 
@@ -81,7 +81,7 @@ describe('on Redis', () => {
 
   it('keeps a digest, not the jti: nothing of a token stands in Redis', async () => {
     await open().add('secret-jti', (await redis.time()) + MINUTE, { issuer: 'https://issuer' });
-    const keys = await redis.admin.keys('*');
+    const keys = await redis.keysLeft();
     expect(keys).toHaveLength(1);
     expect(keys[0]).toMatch(/^own:blacklist:token:[A-Za-z0-9_-]{43}$/);
     expect(await redis.admin.get(keys[0] ?? '')).toBe('');

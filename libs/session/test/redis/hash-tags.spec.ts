@@ -5,7 +5,7 @@ import { bucketOf, BUCKETS, RedisKeys, slotOf } from '../../src/redis/keys.js';
 
 const SLOTS = 16_384;
 
-/** CRC16 as the Cluster specification has it (XMODEM), written here anew: the table must not be checked by what made it. */
+/** CRC16 as the Cluster specification has it (XMODEM), written here again: the table must not be checked by what made it. */
 function crc16(text: string): number {
   let crc = 0;
   for (const byte of Buffer.from(text, 'utf8')) {

@@ -4,7 +4,7 @@ import type { SessionEvent } from '../../src/model/events.js';
 import type { Session } from '../../src/model/session.js';
 import { RedisSessionStore, type RedisSessionStoreOptions } from '../../src/redis/redis-session-store.js';
 import { RedisTokenBlacklist } from '../../src/redis/redis-token-blacklist.js';
-import { discard, OwnRedis, pause, PREFIX, until } from './support/own-redis.js';
+import { discard, OwnRedis, pause, PREFIX, until } from '../support/own-redis.js';
 
 const MINUTE = 60_000;
 
@@ -133,6 +133,14 @@ describe('whose data is whose', () => {
     await expectApart(await side({ keyPrefix: 'app:' }), await side({ keyPrefix: 'app:app:' }));
   });
 
+  it.each([
+    ['acme', 'globex'],
+    ['acme', ''],
+    ['a', 'ab'],
+  ])('two tenants under one prefix: "%s" and "%s"', async (one, other) => {
+    await expectApart(await side({ tenant: one }), await side({ tenant: other }));
+  });
+
   it('two ioredis key prefixes, under the same prefix of ours', async () => {
     await expectApart(
       await side({}, redis.connect({ keyPrefix: 'one:' })),
@@ -199,10 +207,10 @@ describe('whose data is whose', () => {
     }
   });
 
-  describe('the channel, which is open to whoever can reach Redis', () => {
+  describe('the channel, which is open to anyone who can reach Redis', () => {
     const SESSION = 'x'.repeat(32);
+    // An empty message is none of them: by it an instance tries whether it may publish.
     const FOREIGN: readonly (string | Buffer)[] = [
-      '',
       'hello',
       '{"type":"ended"}',
       '1',

@@ -1,6 +1,6 @@
 import { Cluster } from 'ioredis';
 import { startRedisCluster, type RedisCluster } from '../../../../test/support/redis-server.js';
-import { describeSessionStore } from '../../src/testing/store-contract.js';
+import { describeSessionStore } from '../../src/store-contract/store-contract.js';
 import { describeStoreModel } from '../support/describe-store-model.js';
 import { redisHarness } from '../support/redis-harness.js';
 

@@ -1,4 +1,4 @@
-import { describeSessionStore } from '../../src/testing/store-contract.js';
+import { describeSessionStore } from '../../src/store-contract/store-contract.js';
 import { describeStoreModel } from '../support/describe-store-model.js';
 import { redisHarness } from '../support/redis-harness.js';
 

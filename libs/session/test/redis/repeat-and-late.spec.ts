@@ -4,8 +4,8 @@ import { userKeyOfSession } from '../../src/model/ids.js';
 import type { Session } from '../../src/model/session.js';
 import type { LiveSession, RotateOutcome, SessionStore } from '../../src/ports/session-store.js';
 import type { RedisSessionStore } from '../../src/redis/redis-session-store.js';
-import { CapturedLogs } from './support/captured-logs.js';
-import { OwnRedis, until, type EventLog } from './support/own-redis.js';
+import { CapturedLogs } from '../support/captured-logs.js';
+import { OwnRedis, until, type EventLog } from '../support/own-redis.js';
 
 const OLD = { cookie: randomBytes(32), refresh: randomBytes(32) };
 const NEW = { cookie: randomBytes(32), refresh: randomBytes(32) };
@@ -50,14 +50,18 @@ const OPERATIONS: readonly Operation[] = [
     run: (store, { id }) =>
       store.rotate(id, {
         kind: 'refresh',
-        presented: { hash: OLD.refresh, n: 0, client: Buffer.alloc(8, 7) },
+        presented: { hash: OLD.refresh, generation: 0, client: Buffer.alloc(8, 7) },
         grace: 0,
         rotateAfter: 30_000,
         rotateFirst: true,
         touch: true,
       }),
     answer: (outcome) =>
-      expect(outcome).toMatchObject({ state: 'rotated', n: 1, live: { lineages: { refresh: { n: 1 } } } }),
+      expect(outcome).toMatchObject({
+        state: 'rotated',
+        generation: 1,
+        live: { families: { refresh: { generation: 1 } } },
+      }),
     events: ['refreshed'],
     answerWhenGone: expect.objectContaining({ state: 'ended', reason: 'logout' }),
   },
@@ -66,20 +70,21 @@ const OPERATIONS: readonly Operation[] = [
     run: (store, { id }) =>
       store.rotate(id, {
         kind: 'cookie',
-        presented: { hash: OLD.cookie, n: 0 },
+        presented: { hash: OLD.cookie, generation: 0 },
         grace: 30_000,
         rotateAfter: 30_000,
         rotateFirst: true,
         touch: false,
       }),
-    answer: (outcome) => expect(outcome).toMatchObject({ n: 1, live: { lineages: { cookie: { n: 1 } } } }),
+    answer: (outcome) =>
+      expect(outcome).toMatchObject({ generation: 1, live: { families: { cookie: { generation: 1 } } } }),
     events: ['changed'],
     answerWhenGone: expect.objectContaining({ state: 'ended', reason: 'logout' }),
   },
   {
-    name: 'renew',
+    name: 'regenerate',
     run: (store, { id }) =>
-      store.renew(id, {
+      store.regenerate(id, {
         credentials: NEW,
         freshen: true,
         patch: { data: { stepped: true } },
@@ -88,9 +93,9 @@ const OPERATIONS: readonly Operation[] = [
       }),
     answer: (outcome) => {
       expect(outcome).toMatchObject({ state: 'live', session: { data: { stepped: true } } });
-      expect((outcome as LiveSession).lineages.cookie?.hash.equals(NEW.cookie)).toBe(true);
+      expect((outcome as LiveSession).families.cookie?.hash.equals(NEW.cookie)).toBe(true);
     },
-    events: ['renewed'],
+    events: ['regenerated'],
     answerWhenGone: expect.objectContaining({ state: 'ended', reason: 'logout' }),
   },
   {
@@ -218,7 +223,7 @@ describe('what is sent again, and what comes late', () => {
   const types = async (): Promise<string[]> => (await log.types()).sort();
 
   describe.each(OPERATIONS)('$name', ({ name, run, answer, events, answerWhenGone }) => {
-    it('is applied once when the reply is lost and the client sends it again: right answer, no theft, events once', async () => {
+    it('is applied once when the reply is lost and the client sends it again: right answer, no reuse, events once', async () => {
       await open();
       await redis.resetCommands();
       onScript(() => {
@@ -329,14 +334,14 @@ describe('what is sent again, and what comes late', () => {
       expect((await other.get(session.id))?.roles).toEqual([]);
     });
 
-    it('does not draw secrets anew over those of a later renewal', async () => {
-      const renewal = { freshen: false, repeatableFor: 0 };
+    it('does not draw secrets again over those of a later regeneration', async () => {
+      const regeneration = { freshen: false, repeatableFor: 0 };
       const later = { cookie: randomBytes(32) };
       await repeatAfter(
-        (to) => to.renew(session.id, { ...renewal, credentials: { cookie: NEW.cookie } }),
-        () => other.renew(session.id, { ...renewal, credentials: later }),
+        (to) => to.regenerate(session.id, { ...regeneration, credentials: { cookie: NEW.cookie } }),
+        () => other.regenerate(session.id, { ...regeneration, credentials: later }),
       );
-      expect(((await other.read(session.id)) as LiveSession).lineages.cookie?.hash.equals(later.cookie)).toBe(true);
+      expect(((await other.read(session.id)) as LiveSession).families.cookie?.hash.equals(later.cookie)).toBe(true);
     });
 
     it('does not kill access tokens that were issued since', async () => {
@@ -347,11 +352,11 @@ describe('what is sent again, and what comes late', () => {
       expect(((await other.read(session.id)) as LiveSession).tokensFrom).toBe(cutoff);
     });
 
-    it('takes a refresh token that has gone further in the meantime for no theft', async () => {
+    it('takes a refresh token that has gone further in the meantime for no reuse', async () => {
       const rotate = (to: SessionStore, n: number): Promise<RotateOutcome> =>
         to.rotate(session.id, {
           kind: 'refresh',
-          presented: { hash: OLD.refresh, n },
+          presented: { hash: OLD.refresh, generation: n },
           grace: 0,
           rotateAfter: -1,
           rotateFirst: true,
@@ -360,7 +365,8 @@ describe('what is sent again, and what comes late', () => {
       await repeatAfter(
         (to) => rotate(to, 0),
         async () => {
-          for (const n of [1, 2, 3]) expect(await rotate(other, n)).toMatchObject({ state: 'rotated', n: n + 1 });
+          for (const n of [1, 2, 3])
+            expect(await rotate(other, n)).toMatchObject({ state: 'rotated', generation: n + 1 });
         },
       );
       expect((await other.read(session.id)).state).toBe('live');

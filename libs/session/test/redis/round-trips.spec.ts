@@ -4,7 +4,7 @@ import type { Session } from '../../src/model/session.js';
 import type { LiveSession, RotateRequest } from '../../src/ports/session-store.js';
 import type { RedisSessionStore } from '../../src/redis/redis-session-store.js';
 import { RedisTokenBlacklist } from '../../src/redis/redis-token-blacklist.js';
-import { OwnRedis, PREFIX } from './support/own-redis.js';
+import { OwnRedis, PREFIX } from '../support/own-redis.js';
 
 const LIMIT = 5;
 const HASH = randomBytes(32);
@@ -57,8 +57,8 @@ describe('commands and round trips', () => {
     await store.touch(id);
     await store.update(id, { data: { a: 1 } });
     await store.updateUser('warm-up', { roles: ['a'] });
-    await store.rotate(id, { ...REFRESH, presented: { hash: HASH, n: 0 } });
-    await store.renew(id, { credentials: {}, freshen: true, repeatableFor: 0 });
+    await store.rotate(id, { ...REFRESH, presented: { hash: HASH, generation: 0 } });
+    await store.regenerate(id, { credentials: {}, freshen: true, repeatableFor: 0 });
     await store.revokeToken(id, 'jti', store.now() + 60_000);
     await store.revokeTokens('warm-up');
     await store.destroyAll('warm-up');
@@ -85,7 +85,9 @@ describe('commands and round trips', () => {
     redis.proxy.setDelay(3);
     await operation();
     redis.proxy.setDelay(0);
-    return { waits: redis.proxy.roundTrips, commands: await redis.commands() };
+    // One ROLE leaves with all commands of a turn of the event loop, whatever it carries: see demoted-primary.spec.ts.
+    const { role: _proof, ...commands } = await redis.commands();
+    return { waits: redis.proxy.roundTrips, commands };
   }
 
   describe.each([0, 500])('beside %i other users', (otherUsers) => {
@@ -130,12 +132,18 @@ describe('commands and round trips', () => {
       'a refused sign-in': () =>
         store.create({ userId: 'ada' }, { limit: { max: LIMIT, onLimit: 'reject' } }).catch(() => undefined),
       touch: () => store.touch(current.id),
-      'rotate (refresh)': () => store.rotate(current.id, { ...REFRESH, presented: { hash: HASH, n: 0 } }),
+      'rotate (refresh)': () => store.rotate(current.id, { ...REFRESH, presented: { hash: HASH, generation: 0 } }),
       'rotate (cookie)': () =>
-        store.rotate(current.id, { ...REFRESH, kind: 'cookie', rotateAfter: 0, presented: { hash: HASH, n: 0 } }),
-      'rotate (a write was lost)': () => store.rotate(current.id, { ...REFRESH, presented: { hash: HASH, n: 9 } }),
-      'renew (step-up, privilege change)': () =>
-        store.renew(current.id, {
+        store.rotate(current.id, {
+          ...REFRESH,
+          kind: 'cookie',
+          rotateAfter: 0,
+          presented: { hash: HASH, generation: 0 },
+        }),
+      'rotate (a write was lost)': () =>
+        store.rotate(current.id, { ...REFRESH, presented: { hash: HASH, generation: 9 } }),
+      'regenerate (step-up, privilege change)': () =>
+        store.regenerate(current.id, {
           credentials: { cookie: randomBytes(32), refresh: randomBytes(32) },
           freshen: true,
           presented: { kind: 'cookie', hash: HASH },
@@ -160,10 +168,10 @@ describe('commands and round trips', () => {
       });
     }
 
-    it('a theft: one script, one round trip, the end of the session included', async () => {
-      await store.rotate(current.id, { ...REFRESH, presented: { hash: HASH, n: 9 } });
+    it('a reuse: one script, one round trip, the end of the session included', async () => {
+      await store.rotate(current.id, { ...REFRESH, presented: { hash: HASH, generation: 9 } });
       const { waits, commands } = await costOf(() =>
-        store.rotate(current.id, { ...REFRESH, presented: { hash: HASH, n: 0 } }),
+        store.rotate(current.id, { ...REFRESH, presented: { hash: HASH, generation: 0 } }),
       );
       expect(await store.read(current.id)).toMatchObject({ state: 'ended', reason: 'reuse' });
       expect({ waits, evalsha: commands['evalsha'] }).toEqual({ waits: 1, evalsha: 1 });
@@ -223,10 +231,10 @@ describe('commands and round trips', () => {
       expect((await store.read(session.id)) as LiveSession).toMatchObject({ session: { data: { a: 2, b: 1 } } });
     });
 
-    it('renew with a change to the record: its read, then its write', async () => {
+    it('regenerate with a change to the record: its read, then its write', async () => {
       const [session] = (await signIns()) as [Session];
       const request = { credentials: {}, freshen: false, repeatableFor: 0, patch: { roles: ['admin'] } };
-      expect((await costOf(() => store.renew(session.id, request))).waits).toBe(2);
+      expect((await costOf(() => store.regenerate(session.id, request))).waits).toBe(2);
     });
 
     it("a sign-in over another user's cookie: create, then end the old one, each of which may be repeated", async () => {

@@ -1,7 +1,7 @@
 import { MemorySessionStore } from '../../src/memory/memory-session-store.js';
 import { sidOf, userKeyOfSession } from '../../src/model/ids.js';
 import type { SessionStoreOptions } from '../../src/options/store-options.js';
-import type { StoreDamage, StoreHarness } from '../../src/testing/store-harness.js';
+import type { StoreDamage, StoreHarness } from '../../src/store-contract/store-harness.js';
 
 /** What the tests look at from outside: the store's own maps. */
 export interface MemoryInsides {

@@ -4,8 +4,8 @@ import { newSessionId, sidOf } from '../../src/model/ids.js';
 import { RedisKeys } from '../../src/redis/keys.js';
 import { RedisSessionStore } from '../../src/redis/redis-session-store.js';
 import type { SessionStoreOptions } from '../../src/options/store-options.js';
-import type { StoreDamage, StoreHarness } from '../../src/testing/store-harness.js';
-import { BARRIER } from '../../src/testing/test-bed.js';
+import type { StoreDamage, StoreHarness } from '../../src/store-contract/store-harness.js';
+import { BARRIER } from '../../src/store-contract/test-bed.js';
 
 /** The server that `npm test` provides. */
 export function testRedisUrl(): string {
@@ -82,7 +82,7 @@ async function passBarrier(store: RedisSessionStore, node: Redis, keys: RedisKey
     arrived ||= sent.has(sessionId);
   });
   while (!arrived) {
-    // Sent anew until heard: the store may have begun to listen just now.
+    // Sent again until heard: the store may have begun to listen just now.
     const sessionId = newSessionId(keys.ofUser(BARRIER).userKey);
     sent.add(sessionId);
     await node.publish(keys.events, `1 harness created ${sessionId} 0 -\n${BARRIER}`);

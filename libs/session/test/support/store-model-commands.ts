@@ -1,11 +1,14 @@
 import fc from 'fast-check';
 import { END_REASONS, type DeviceType, type EndReason } from '../../src/model/session.js';
-import type { CredentialKind } from '../../src/model/lineage.js';
-import { HOUR, MINUTE, SECOND } from '../../src/testing/test-bed.js';
+import type { CredentialKind } from '../../src/model/token-family.js';
+import { HOUR, MINUTE, SECOND } from '../../src/store-contract/test-bed.js';
 import type { ModelLimit, ModelRule } from './store-model.js';
 
 /** A number that picks a session: often the latest that lives, so that histories dwell on one; see `pick` of the trial. */
 type Pick = number;
+
+/** Which instant a token names: of the current one, of the one before, of the one replaced last, none, or some other. */
+export type BranchPick = 'own' | 'from' | 'instead' | 'none' | 'earlier' | 'later';
 
 export interface DataPatch {
   set?: Record<string, number>;
@@ -14,6 +17,7 @@ export interface DataPatch {
   count?: boolean;
   email?: string;
   roles?: string[];
+  pending?: boolean;
 }
 
 export type Command = { second: boolean } & (
@@ -31,8 +35,9 @@ export type Command = { second: boolean } & (
       secrets: CredentialKind[];
       client: string | null;
       roles: string[];
+      pending?: boolean;
     }
-  | { do: 'touch'; session: Pick; idle?: number }
+  | { do: 'touch'; session: Pick; idle?: number; slide: boolean; used?: { kind: CredentialKind; branch: BranchPick } }
   | { do: 'update'; session: Pick; patch: DataPatch }
   | { do: 'updateUser'; user: string; email?: string; roles?: string[] }
   | {
@@ -41,6 +46,7 @@ export type Command = { second: boolean } & (
       kind: CredentialKind;
       /** Relative to the current number. */
       offset: number;
+      branch: BranchPick;
       /** 0: the current secret, 1: the one drawn before it, …; -1: one that never was. */
       secret: number;
       client: string | null;
@@ -48,7 +54,7 @@ export type Command = { second: boolean } & (
       touch: boolean;
     }
   | {
-      do: 'renew';
+      do: 'regenerate';
       session: Pick;
       kinds: CredentialKind[];
       freshen: boolean;
@@ -99,6 +105,7 @@ const patch = record<DataPatch>({
   count: fc.boolean(),
   email: maybe(email),
   roles: maybe(roles),
+  pending: fc.constantFrom(undefined, undefined, false, false, true),
 });
 
 const limit = record<ModelLimit>({
@@ -128,6 +135,7 @@ const create = of('create', {
   secrets: fc.constantFrom<CredentialKind[]>(['cookie', 'refresh'], ['cookie', 'refresh'], ['refresh'], []),
   client,
   roles,
+  pending: fc.constantFrom(undefined, undefined, true),
 });
 
 /** A history: what is done to the store, one thing after the other. */
@@ -136,7 +144,12 @@ export const histories: fc.Arbitrary<Command[]> = fc.array(
     { weight: 8, arbitrary: create },
     {
       weight: 4,
-      arbitrary: of('touch', { session: pick, idle: fc.constantFrom(undefined, undefined, 3 * MINUTE, HOUR) }),
+      arbitrary: of('touch', {
+        session: pick,
+        idle: fc.constantFrom(undefined, undefined, 3 * MINUTE, HOUR),
+        slide: fc.constantFrom(true, true, false),
+        used: maybe(fc.record({ kind, branch: fc.constantFrom<BranchPick>('own', 'own', 'own', 'instead', 'later') })),
+      }),
     },
     { weight: 4, arbitrary: of('update', { session: pick, patch }) },
     { weight: 2, arbitrary: of('updateUser', { user, email: maybe(email), roles: maybe(roles) }) },
@@ -145,20 +158,23 @@ export const histories: fc.Arbitrary<Command[]> = fc.array(
       arbitrary: of('rotate', {
         session: pick,
         kind,
-        offset: fc.constantFrom(0, 0, 0, 0, -1, -1, -2, 1, 3),
+        offset: fc.constantFrom(0, 0, 0, 0, 0, -1, -1, -1, -2, 1, 3),
+        branch: fc.constantFrom<BranchPick>('own', 'own', 'own', 'from', 'from', 'instead', 'none', 'earlier', 'later'),
         secret,
         client,
         rule: fc.record({
           grace: fc.constantFrom(0, 30 * SECOND),
           rotateAfter: fc.constantFrom(0, 30 * SECOND, 10 * MINUTE, Infinity),
           rotateFirst: fc.boolean(),
+          reuseDetection: fc.constantFrom('after-use', 'after-use', 'after-grace'),
+          clientBound: fc.boolean(),
         }),
         touch: fc.boolean(),
       }),
     },
     {
       weight: 4,
-      arbitrary: of('renew', {
+      arbitrary: of('regenerate', {
         session: pick,
         kinds,
         freshen: fc.boolean(),

@@ -1,12 +1,18 @@
 import type { LimitPolicy } from '../../src/model/limit.js';
-import type { CredentialKind } from '../../src/model/lineage.js';
+import type { CredentialKind } from '../../src/model/token-family.js';
 import type { DeviceType, EndReason } from '../../src/model/session.js';
 
 /** One secret, as the model remembers it. */
 export interface KnownSecret {
   hash: string;
-  n: number;
+  generation: number;
+  /** When it was handed out. */
   at: number;
+  /** When the one was handed out that it replaced; null where any may be it. */
+  from: number | null;
+  /** When the one of the same generation was handed out that it replaced last, or null. */
+  instead: number | null;
+  used: boolean;
   client: string | null;
   before: { hash: string; until: number } | null;
 }
@@ -25,6 +31,9 @@ export interface Known {
   email: string;
   roles: string[];
   data: Record<string, number>;
+  /** Whether it waits for a further factor, and if so under what it is admitted in the end. */
+  pending: boolean;
+  admission: Admission | null;
   tokensFrom: number;
   revoked: Record<string, number>;
   secrets: Partial<Record<CredentialKind, KnownSecret>>;
@@ -33,19 +42,39 @@ export interface Known {
   over: { reason: EndReason; at: number } | null;
 }
 
+/** A session that signs in, or that has waited for a further factor and is now complete. */
+export interface SignIn {
+  /** Of the latter. */
+  id?: string;
+  user: string;
+  device?: string | undefined;
+  type?: DeviceType | undefined;
+  pending: boolean;
+  replaces?: string | undefined;
+  limit: ModelLimit;
+}
+
 export interface ModelLimit {
   max: number;
   maxOfType?: number;
   onLimit: LimitPolicy;
 }
 
+/** Under what a session that waits for a further factor is admitted in the end. */
+export interface Admission {
+  limit: ModelLimit;
+  replaces?: string | undefined;
+}
+
 export interface ModelRule {
   grace: number;
   rotateAfter: number;
   rotateFirst: boolean;
+  reuseDetection: 'after-use' | 'after-grace';
+  clientBound: boolean;
 }
 
-export type ModelVerdict = 'unknown' | 'theft' | 'advanced' | 'rotated' | 'kept' | 'repeated';
+export type ModelVerdict = 'unknown' | 'reuse' | 'advanced' | 'rotated' | 'kept' | 'repeated' | 'branched';
 
 /**
  * What a store should be, written as plainly as possible: a flat list of everything that ever was, read from top to
@@ -83,15 +112,19 @@ export class StoreModel {
     this.announced.set(key, (this.announced.get(key) ?? 0) + 1);
   }
 
-  /** Who makes way for a sign-in, and why; or null where it must be refused. */
-  makeWay(
-    signIn: { user: string; device?: string; type?: DeviceType; replaces?: string; limit: ModelLimit },
-    now: number,
-  ): [Known, EndReason][] | null {
+  /** Who makes way for a sign-in, and why; or null where it must be refused. One that waits moves none but others that wait. */
+  makeWay(signIn: SignIn, now: number): [Known, EndReason][] | null {
     const leaving: [Known, EndReason][] = [];
+    const others = this.live(now, signIn.user).filter(({ id }) => id !== signIn.id);
+    if (signIn.pending) {
+      const waiting = others
+        .filter(({ pending }) => pending)
+        .sort((a, b) => a.createdAt - b.createdAt || (a.id < b.id ? -1 : 1));
+      return waiting.slice(0, Math.max(0, waiting.length - 2)).map((known) => [known, 'evicted']);
+    }
     const staying = (): Known[] =>
-      this.live(now, signIn.user).filter((known) => !leaving.some(([gone]) => gone === known));
-    for (const known of staying()) {
+      others.filter((known) => !known.pending && !leaving.some(([gone]) => gone === known));
+    for (const known of others) {
       const sameDevice = signIn.device !== undefined && known.device === signIn.device;
       if (sameDevice || known.id === signIn.replaces) leaving.push([known, 'replaced']);
     }
@@ -111,37 +144,48 @@ export class StoreModel {
 
   /** Whether a user who is signed in elsewhere signs in on a device that none of those sessions is on. */
   isNewDevice(
-    signIn: { user: string; device?: string; client: string | null },
+    signIn: Pick<SignIn, 'id' | 'user' | 'device' | 'pending'> & { client: string | null },
     leaving: readonly [Known, EndReason][],
     now: number,
   ): boolean {
-    if (leaving.some(([, reason]) => reason === 'replaced')) return false;
-    const others = this.live(now, signIn.user);
+    if (signIn.pending || leaving.some(([known, reason]) => reason === 'replaced' && !known.pending)) return false;
+    const gone = leaving.flatMap(([known, reason]) => (reason === 'replaced' ? [known] : []));
+    const others = this.live(now, signIn.user).filter(
+      (known) => known.id !== signIn.id && !known.pending && !gone.includes(known),
+    );
     if (signIn.device !== undefined) return others.length > 0;
     const clients = others.flatMap(({ secrets }) => Object.values(secrets).flatMap(({ client }) => client ?? []));
     return signIn.client !== null && clients.length > 0 && !clients.includes(signIn.client);
   }
 
-  /** What a presented token means: the table of DESIGN.md, 5, row by row. */
+  /** What a presented token means: the table of docs/architecture.md, row by row. */
   verdict(
     secret: KnownSecret | undefined,
-    token: { hash: string; n: number; client: string | null },
+    token: { hash: string; generation: number; branch: number | null; client: string | null },
     now: number,
     rule: ModelRule,
   ): ModelVerdict {
     if (secret?.hash !== token.hash) return 'unknown';
-    const age = now - secret.at;
-    const behind = secret.n - token.n;
-    if (behind < 0) return 'advanced';
-    if (behind === 0) {
-      if (secret.n === 0 && rule.rotateFirst) return 'rotated';
-      return age <= rule.rotateAfter ? 'kept' : 'rotated';
+    const ahead = token.generation - secret.generation;
+    const isBranch = (at: number | null): boolean => token.branch === null || token.branch === at;
+    if (ahead > 0 || (ahead === 0 && token.branch !== null && token.branch > secret.at)) return 'advanced';
+    const inGrace = now - secret.at <= rule.grace;
+    if (ahead === 0 && isBranch(secret.at)) {
+      if (secret.generation === 0 && rule.rotateFirst) return 'rotated';
+      return now - secret.at <= rule.rotateAfter ? 'kept' : 'rotated';
     }
     const stranger = secret.client !== null && token.client !== null && secret.client !== token.client;
-    return behind === 1 && age <= rule.grace && !stranger ? 'repeated' : 'theft';
+    if (stranger && rule.clientBound) return 'reuse';
+    const mayBeLost = rule.reuseDetection === 'after-use' && !secret.used;
+    if (ahead === 0 && token.branch === secret.instead && (inGrace || mayBeLost)) return 'repeated';
+    if (ahead === -1 && (secret.from === null || isBranch(secret.from))) {
+      if (inGrace) return 'repeated';
+      if (mayBeLost) return 'branched';
+    }
+    return 'reuse';
   }
 
-  mayRenew(secret: KnownSecret | undefined, hash: string, now: number): boolean {
+  mayRegenerate(secret: KnownSecret | undefined, hash: string, now: number): boolean {
     if (!secret) return false;
     return secret.hash === hash || (secret.before?.hash === hash && now < secret.before.until);
   }

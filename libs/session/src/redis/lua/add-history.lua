@@ -1,7 +1,11 @@
--- Adds an entry to a user's audit trail, and drops what is too much or too old. Atomic because the cap holds at every instant.
--- Safe to repeat: an entry that is there already is not added again.
--- KEYS[1] the trail. ARGV[1] the entry; [2] its instant, epoch ms; [3] most entries; [4] ms for which one is kept; [5] ms added
--- to the server's time (0 but in tests).
+-- Adds an entry to a user's audit trail, and drops entries past the maximum number or age. Atomic so that the maximum is never
+-- exceeded. Safe to repeat: an identical entry is not added again.
+-- KEYS[1] the trail
+-- ARGV[1] the entry
+-- ARGV[2] its instant, epoch ms
+-- ARGV[3] maximum number of entries
+-- ARGV[4] ms for which an entry is kept
+-- ARGV[5] ms added to the server's time, 0 outside tests
 -- Returns how many entries there are.
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000) + tonumber(ARGV[5])

@@ -1,28 +1,43 @@
--- Starts a session: replacement on the same device, the limit and eviction included.
--- Atomic because a limit that is checked apart from the write can be raced past.
--- Safe to repeat: a sid that is there already is answered as it stands; one that ended meanwhile is refused.
+-- Starts a session, including replacement on the same device, the limit and eviction. A pending session ends only the oldest of
+-- too many pending ones.
+-- Atomic because concurrent sign-ins could otherwise exceed the limit.
+-- Safe to repeat: a sid that exists is returned unchanged; one that has ended is refused.
 -- KEYS, ARGV[1..5]: see header.lua.
--- ARGV[6] user key; [7] user id; [8] sid; [9] record; [10] revision; [11] device type, and 8 more where the
--- session counts towards no limit and an administrator holds it; [12] device hash or '';
--- [13] idle timeout ms; [14] absolute timeout ms; [15] latest absolute end or ''; [16] most sessions; [17] most of the
--- device type or ''; [18] policy (recent, oldest, reject); [19] sid to replace or ''; [20] cookie secret's hash or '';
--- [21] refresh secret's hash or ''; [22] client digest or ''.
--- Returns {'created', clock, email profile, roles profile, [record, where it was there already]}, {'ended', reason,
--- instant}, {'limit', now, fields and values…}, {'past'}, {'collision'} where something else stands at the user's or the
--- session's address, or what header.lua returns.
--- include: ends.lua
--- include: lineage.lua
+-- ARGV[6] user key
+-- ARGV[7] user id
+-- ARGV[8] sid
+-- ARGV[9] record
+-- ARGV[10] revision
+-- ARGV[11] device type
+-- ARGV[12] flags of the clock, see clock.lua
+-- ARGV[13] device hash, or ''
+-- ARGV[14] idle timeout, ms
+-- ARGV[15] absolute timeout, ms
+-- ARGV[16] latest absolute end, epoch ms, or ''
+-- ARGV[17] maximum number of sessions
+-- ARGV[18] maximum number of sessions of the device type, or ''
+-- ARGV[19] policy: recent, oldest or reject
+-- ARGV[20] sid to replace, or ''
+-- ARGV[21] hash of the cookie's secret, or ''
+-- ARGV[22] hash of the refresh token's secret, or ''
+-- ARGV[23] client digest, or ''
+-- ARGV[24] instant before which the user's proof was not yet verified, epoch ms, or ''
+-- Returns {'created', now, snapshot…}, {'ended', reason, instant}, {'limit', now, fields and values…}, {'past'},
+-- {'outdated'} if all sessions were ended since the proof was verified,
+-- {'collision'} where another user or session has this address, or what header.lua returns.
+-- include: admission.lua
 -- include: profile.lua
+-- include: snapshot.lua
 local userKey, userId, sid = ARGV[6], ARGV[7], ARGV[8]
-local deviceType, device = tonumber(ARGV[11]), ARGV[12]
-local most, mostOfType, policy, replaces = tonumber(ARGV[16]), tonumber(ARGV[17]), ARGV[18], ARGV[19]
+local deviceType, flags, device = tonumber(ARGV[11]), tonumber(ARGV[12]), ARGV[13]
+local client = ARGV[23] ~= '' and ARGV[23] or nil
 
-local stored = redis.call('HMGET', user, 'u', 'e', 'o', 'c' .. sid, 'r' .. sid)
+local stored = redis.call('HMGET', user, 'u', 'c' .. sid, 'v')
 if stored[1] and stored[1] ~= userId then
   return { 'collision' }
 end
-if stored[4] then
-  local standing = unpackClock(stored[4])
+if stored[2] then
+  local standing = unpackClock(stored[2])
   if not standing then
     return { 'collision' }
   end
@@ -30,140 +45,56 @@ if stored[4] then
   if expired then
     return { 'ended', expired, deadlineOf(standing) }
   end
-  return { 'created', stored[4], stored[2], stored[3], stored[5] }
+  return withSnapshot({ 'created', now }, sid)
 end
 local endedFor, endedAt = tombstoneOf(sid)
 if endedFor then
   return { 'ended', endedFor, endedAt }
 end
 
-local UNCOUNTED = 8
-local sids, tokens = scan()
-local clocks = readClocks(sids)
-for _, clock in pairs(clocks) do
-  notBefore(clock.lastAccess)
+if ARGV[24] ~= '' and tonumber(ARGV[24]) < (tonumber(stored[3]) or 0) then
+  return { 'outdated' }
 end
-local idle = math.min(tonumber(ARGV[13]), LAST_INSTANT)
-local expiresAt = math.min(now + tonumber(ARGV[14]), tonumber(ARGV[15]) or LAST_INSTANT, LAST_INSTANT)
+
+local others, clocks, tokens = othersThan(sid)
+local idle = math.min(tonumber(ARGV[14]), LAST_INSTANT)
+local expiresAt = math.min(now + tonumber(ARGV[15]), tonumber(ARGV[16]) or LAST_INSTANT, LAST_INSTANT)
 if expiresAt <= now then
   return { 'past' }
 end
 
-local ends, live, liveOfType = {}, {}, {}
-local here = false
-local function willEnd(other, reason)
-  ends[#ends + 1] = { other, reason, clocks[other].createdAt }
+local ends, isNew
+if flags == PENDING then
+  ends = admitPending(others, clocks)
+else
+  ends, isNew = admit({ flags = flags, deviceType = deviceType, device = device, client = ARGV[23] }, ruleFrom(17), others, clocks)
 end
-for _, other in ipairs(sids) do
-  local clock = clocks[other]
-  if clock then
-    local expired = expiryOf(clock)
-    if expired then
-      willEnd(other, expired)
-    elseif other == replaces or (device ~= '' and clock.device == device) then
-      willEnd(other, 'replaced')
-      here = true
-    elseif clock.deviceType < UNCOUNTED then
-      live[#live + 1] = other
-      if clock.deviceType == deviceType then
-        liveOfType[#liveOfType + 1] = other
-      end
-    end
-  end
+if not ends then
+  return refuseEntry(userKey, sid, userId)
 end
 
-local key = policy == 'oldest' and 'createdAt' or 'lastAccess'
-local function sooner(a, b)
-  local left, right = clocks[a][key], clocks[b][key]
-  if left == right then
-    return a < b
-  end
-  return left < right
-end
-
-local evicted = {}
-local function evictDownTo(candidates, max)
-  local staying = {}
-  for _, candidate in ipairs(candidates) do
-    if not evicted[candidate] then
-      staying[#staying + 1] = candidate
-    end
-  end
-  local surplus = #staying + 1 - max
-  if surplus <= 0 then
-    return true
-  end
-  if policy == 'reject' then
-    return false
-  end
-  if surplus == 1 then
-    -- By far the usual case, and not worth sorting a thousand for.
-    for index = 2, #staying do
-      if sooner(staying[index], staying[1]) then
-        staying[1], staying[index] = staying[index], staying[1]
-      end
-    end
-  else
-    table.sort(staying, sooner)
-  end
-  for index = 1, surplus do
-    evicted[staying[index]] = true
-    willEnd(staying[index], 'evicted')
-  end
-  return true
-end
-
--- Whether the user is signed in elsewhere and not here: told by the device, or else by the client's digest.
-local function isNewDevice()
-  if here or #live == 0 then
-    return false
-  end
-  if device ~= '' then
-    return true
-  end
-  local elsewhere = false
-  for _, other in ipairs(live) do
-    for _, lineage in pairs(readLineages(clocks[other])) do
-      if lineage.client and lineage.client == ARGV[22] then
-        return false
-      end
-      elsewhere = elsewhere or lineage.client ~= nil
-    end
-  end
-  return elsewhere and ARGV[22] ~= ''
-end
-
-local counts = deviceType < UNCOUNTED
-local isNew = counts and isNewDevice()
-if counts and ((mostOfType and not evictDownTo(liveOfType, mostOfType)) or not evictDownTo(live, most)) then
-  announce('limit-reached', userKey .. sid, nil, userId)
-  local reply = { 'limit', now }
-  for index, value in ipairs(redis.call('HGETALL', user)) do
-    reply[2 + index] = value
-  end
-  return announced(reply)
-end
-
-local client = ARGV[22] ~= '' and ARGV[22] or nil
-local lineages = {}
+local families = {}
 for kind = 1, 2 do
-  if ARGV[19 + kind] ~= '' then
-    lineages[kind] = { hash = ARGV[19 + kind], n = 0, rotatedAt = now, client = client }
+  if ARGV[20 + kind] ~= '' then
+    families[kind] = newFamily(ARGV[20 + kind], now, client)
   end
 end
-local clock = { deviceType = deviceType, createdAt = now, lastAccess = now, idle = idle, expiresAt = expiresAt,
-  authenticatedAt = now, tokensFrom = 0, profileSeq = math.max(seqOf(stored[2]), seqOf(stored[3])), revision = ARGV[10],
-  device = device == '' and NO_DEVICE or device, credentials = packLineages(lineages) }
-local packed = packClock(clock)
+local clock = { deviceType = deviceType, flags = flags, createdAt = now, lastAccess = now, idle = idle, expiresAt = expiresAt,
+  authenticatedAt = now, tokensFrom = 0, profileSeq = profileSeq(), revision = ARGV[10],
+  device = device == '' and NO_DEVICE or device, credentials = packFamilies(families) }
 
--- The first write is the one that grows: out of memory, Redis refuses it and nothing has happened.
-redis.call('HSET', user, 'u', userId, 'r' .. sid, ARGV[9], 'c' .. sid, packed)
+-- The first write adds the record: if Redis is out of memory, it refuses this write and nothing has changed.
+local fields = { 'u', userId, 'r' .. sid, ARGV[9], 'c' .. sid, packClock(clock) }
+if tenant ~= '' then
+  fields[7], fields[8] = 'n', tenant
+end
+redis.call('HSET', user, unpack(fields))
 redis.call('ZADD', expiries, integer(deadlineOf(clock)), userKey .. sid)
-announce('created', userKey .. sid, nil, userId)
+announce('created', userKey .. sid, integer(deadlineOf(clock)), userId)
 if isNew then
   announce('new-device', userKey .. sid, nil, userId)
 end
 finish(userKey, ends)
 forgetTokens(tokens)
 keepUntil(deadlineOf(clock))
-return announced({ 'created', packed, stored[2], stored[3] })
+return announced(withSnapshot({ 'created', now }, sid))

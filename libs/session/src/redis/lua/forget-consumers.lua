@@ -1,7 +1,10 @@
--- Removes consumers of a group that are gone: those who asked for nothing for long, and one that says goodbye. Atomic because
--- with a consumer its pending entries would go: none is removed that has any.
--- KEYS[1] the stream. ARGV[1] group; [2] ms without a question; [3] name of the one that goes, or ''.
--- Returns how many were removed.
+-- Removes consumers of a group that have been idle for long, and one that leaves. Atomic because removing a consumer also removes
+-- its pending entries: only consumers without any are removed.
+-- KEYS[1] the stream
+-- ARGV[1] group
+-- ARGV[2] ms without a read after which a consumer is removed
+-- ARGV[3] name of the consumer that leaves, or ''
+-- Returns the number removed.
 local removed = 0
 local listed = redis.pcall('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])
 if listed.err then

@@ -1,8 +1,11 @@
--- Points an alias at a session where what is expected still stands. Atomic because condition and write are one: an alias
--- that was ended meanwhile must not name a session again. Safe to repeat: what is pointed already stays.
--- KEYS[1] alias. ARGV[1] instant after which nothing must change, epoch ms; [2] session id that must stand, '' for none;
--- [3] session id to point at; [4] ms for which to keep it.
--- Returns {'late'}, or {'stands', what stands afterwards}.
+-- Points an alias at a session if its content is as expected. Atomic because condition and write are one: an alias that has
+-- ended must not name a session again. Safe to repeat: an alias that already points there stays.
+-- KEYS[1] alias
+-- ARGV[1] instant after which nothing must change, epoch ms
+-- ARGV[2] expected session id, or '' for none
+-- ARGV[3] session id to point at
+-- ARGV[4] ms for which to keep it
+-- Returns {'late'}, or {'stands', the content afterwards}.
 local time = redis.call('TIME')
 if tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000) > tonumber(ARGV[1]) then
   return { 'late' }

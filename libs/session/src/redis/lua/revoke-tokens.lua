@@ -1,7 +1,10 @@
--- Kills every access token issued to a user so far; the sessions live on. Atomic because the cutoff only ever grows.
--- Safe to repeat: an operation that was carried out already is answered with its cutoff. A user without a session has no
--- token that could still hold: nothing is written.
--- KEYS, ARGV[1..5]: see header.lua. ARGV[6] user key; [7] user id; [8] name of this operation (8 bytes).
+-- Revokes all access tokens issued to a user so far; the sessions stay live. Atomic because the cutoff must never decrease.
+-- Safe to repeat: a completed operation returns its cutoff again. Without a session no token is valid, so nothing is written.
+-- KEYS, ARGV[1..5]: see header.lua.
+-- ARGV[6] user key
+-- ARGV[7] user id
+-- ARGV[8] name of this operation, 8 bytes
+-- ARGV[9] the cutoff of an earlier run that is repeated because the server may have lost it, epoch ms, or ''
 -- Returns {'revoked', cutoff}, or what header.lua returns.
 -- include: ends.lua
 -- include: operations.lua
@@ -15,7 +18,11 @@ local done = resultOf(operation)
 if done then
   return { 'revoked', done }
 end
-local cutoff = math.max(tonumber(stored[2]) or 0, now + 1)
+local before, wanted = tonumber(stored[2]) or 0, tonumber(ARGV[9])
+if wanted and wanted <= before then
+  return { 'revoked', before }
+end
+local cutoff = math.max(before, wanted or now + 1)
 redis.call('HSET', user, 'x', integer(cutoff), 'p', withOperation(operation, cutoff))
 local clocks = readClocks(sids)
 for _, sid in ipairs(sids) do

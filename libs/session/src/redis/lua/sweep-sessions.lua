@@ -1,9 +1,11 @@
--- Removes sessions of one user that are past their deadline, each announced once.
--- Atomic because the deadline is read again: a session that was touched since it was listed lives on.
--- A member of the sorted set is removed together with its session, so one that is found without it was never announced.
--- Sessions of a later version are left to those who can read them.
--- KEYS, ARGV[1..5]: see header.lua. ARGV[6] user key; [7…] sids that the sorted set says are due.
--- Returns {'swept', how many, how many stay listed}, or what header.lua returns.
+-- Removes one user's sessions past their deadline and publishes each end once.
+-- Atomic because the deadline is read again: a session that was touched after it was listed stays.
+-- A member of the sorted set is removed together with its session, so the end of a member without a session was never published.
+-- Records of a later version stay, for instances that can read them.
+-- KEYS, ARGV[1..5]: see header.lua.
+-- ARGV[6] user key
+-- ARGV[7…] sids that the sorted set says are due
+-- Returns {'swept', number removed, number that stays listed}, or what header.lua returns.
 -- include: ends.lua
 local userKey = ARGV[6]
 local sids = {}

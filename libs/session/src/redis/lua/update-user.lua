@@ -1,9 +1,13 @@
 -- Sets email or roles for all live sessions of a user. Atomic because the sessions read them from one place.
--- Safe to repeat: an operation that was carried out already is answered with its result. Writes nothing for a user
--- without live sessions.
+-- Safe to repeat: a completed operation returns its result again. Writes nothing for a user without live sessions.
 -- KEYS, ARGV[1..5]: see header.lua.
--- ARGV[6] user key; [7] user id; [8] '1' with an email; [9] email; [10] '1' with roles; [11] roles as JSON; [12] name of
--- this operation (8 bytes).
+-- ARGV[6] user key
+-- ARGV[7] user id
+-- ARGV[8] '1' with an email
+-- ARGV[9] email
+-- ARGV[10] '1' with roles
+-- ARGV[11] roles, JSON
+-- ARGV[12] name of this operation, 8 bytes
 -- Returns {'updated', live sessions}, or what header.lua returns.
 -- include: ends.lua
 -- include: operations.lua

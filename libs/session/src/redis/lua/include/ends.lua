@@ -1,5 +1,5 @@
 -- include: clock.lua
--- Ending sessions and announcing what happened.
+-- Ends sessions and publishes events.
 local REASONS = { 'logout', 'idle', 'absolute', 'evicted', 'replaced', 'revoked', 'reuse', 'hijack', 'admin' }
 local REASON_NUMBER = {}
 for number, reason in ipairs(REASONS) do
@@ -8,24 +8,30 @@ end
 local TOMBSTONE_SIZE = 23
 local TOMBSTONES = 8
 local MOST_TOMBSTONES = 128
--- How long a command may come again, ms.
+-- How long a command may be resent, ms.
 local RESEND_WINDOW = math.max(10000, notAfter - arrived)
 
 local messages = {}
 
--- Queues an announcement; `announced` sends all of them as the script's last act.
+-- Queues an event; `announced` sends all of them at the end of the script.
 local function announce(kind, sessionId, detail, userId)
-  messages[#messages + 1] = table.concat({ '1', origin, kind, sessionId, integer(now), detail or '-' }, ' ')
-    .. '\n' .. (userId or redis.call('HGET', user, 'u') or '')
+  local whose = tenant == '\0' and tenantOfUser() or tenant
+  local form, line = '1', ''
+  if whose ~= '' then
+    form, line = '3', whose .. '\n'
+  end
+  messages[#messages + 1] = table.concat({ form, origin, kind, sessionId, integer(now), detail or '-' }, ' ')
+    .. '\n' .. line .. (userId or redis.call('HGET', user, 'u') or '')
 end
 
--- Whether consumers are to be told: of what happened to somebody, not of every use.
+-- Whether consumers get the event: not those of every use.
 local function isKept(message)
-  return not string.find(message, '^1 %S+ refreshed ') and not string.find(message, '^1 %S+ changed %S+ %S+ %-\n')
+  return not string.find(message, '^[13] %S+ refreshed ') and not string.find(message, '^[13] %S+ due ')
+    and not string.find(message, '^[13] %S+ changed %S+ %S+ %-\n')
 end
 
--- Sends what was announced, and puts it before the reply: the asking instance shall hear of it also while the channel does
--- not reach it. A script does not roll back: what is announced must not be able to fail it.
+-- Publishes the queued events and puts them before the reply, so that the calling instance gets them even while its channel is
+-- down. Uses pcall: scripts do not roll back, so publishing must not fail them.
 local function announced(reply)
   if #messages == 0 then
     return reply
@@ -41,7 +47,7 @@ local function announced(reply)
   return reply
 end
 
--- Every sid in the user's hash, sound or not, and the fields of singly revoked tokens.
+-- Every sid in the user's hash, readable or not, and the fields of revoked tokens.
 local function scan()
   local sids, tokens, seen = {}, {}, {}
   for _, field in ipairs(redis.call('HKEYS', user)) do
@@ -59,7 +65,7 @@ local function scan()
   return sids, tokens
 end
 
--- Values of many fields, in their order. Lua cannot hand over more than some thousand arguments at once.
+-- Values of many fields, in order. Lua cannot pass more than a few thousand arguments at once.
 local function readFields(fields)
   local values = {}
   for first = 1, #fields, 1000 do
@@ -83,7 +89,7 @@ local function readClocks(sids)
   return clocks, raw
 end
 
--- Forgets singly revoked tokens that have expired by themselves.
+-- Deletes the fields of revoked tokens that have expired.
 local function forgetTokens(tokens)
   for index, deadline in ipairs(readFields(tokens)) do
     if (tonumber(deadline) or math.huge) <= now then
@@ -92,18 +98,24 @@ local function forgetTokens(tokens)
   end
 end
 
--- Keeps the hash for as long as anything in it may be asked for.
+-- How long the hash outlives its last session: as long as sign-ins verified before all sessions ended may still arrive.
+local SIGN_IN_WINDOW = 600000
+local function afterlife()
+  return redis.call('HEXISTS', user, 'v') == 1 and math.max(margin, SIGN_IN_WINDOW) or margin
+end
+
+-- Extends the TTL of the hash to cover this deadline.
 local function keepUntil(deadline)
-  local wanted = math.max(1, math.ceil(deadline - now)) + margin
+  local wanted = math.max(1, math.ceil(deadline - now)) + afterlife()
   if redis.call('PTTL', user) < wanted then
     redis.call('PEXPIRE', user, integer(wanted))
   end
 end
 
--- Where no session is left, only the tombstones wait, and not for long.
+-- Shortens the TTL of a hash without sessions: it holds only tombstones and the instant for refused sign-ins.
 local function shrink()
   if redis.call('HLEN', user) <= 512 and #scan() == 0 then
-    redis.call('PEXPIRE', user, integer(margin))
+    redis.call('PEXPIRE', user, integer(afterlife()))
   end
 end
 
@@ -119,8 +131,7 @@ local function tombstoneOf(sid)
   return nil
 end
 
--- The tombstones with those of `ends` behind them. The last eight stay for whoever asks; more stay for as long as the
--- sign-in of one of them may be sent again.
+-- The tombstones with those of `ends` appended. The last eight stay; more stay while a sign-in of theirs may be resent.
 local function withTombstones(ends)
   local before = redis.call('HGET', user, 't') or ''
   local stones = { #before % TOMBSTONE_SIZE == 0 and before or '' }
@@ -144,7 +155,7 @@ local function finish(userKey, ends)
   if #ends == 0 then
     return
   end
-  -- The youngest last: they are the ones whose sign-in may come again, and so the ones to remember.
+  -- The youngest last: their sign-in may be resent, so their tombstones are the ones to keep.
   table.sort(ends, function(a, b)
     return a[3] < b[3]
   end)
@@ -155,6 +166,8 @@ local function finish(userKey, ends)
       local sid = ends[index][1]
       fields[#fields + 1] = 'r' .. sid
       fields[#fields + 1] = 'c' .. sid
+      fields[#fields + 1] = 'k' .. sid
+      fields[#fields + 1] = 'q' .. sid
       ids[#ids + 1] = userKey .. sid
     end
     redis.call('HDEL', user, unpack(fields))

@@ -1,11 +1,18 @@
--- Shared opening of every script.
--- KEYS[1] the user's hash; KEYS[2] the bucket's sorted set of deadlines; KEYS[3] where events are also kept for consumers,
--- the stream that takes them.
--- ARGV[1] channel; ARGV[2] name of the asking instance; ARGV[3] ms added to the server's time (0 but in tests);
--- ARGV[4] instant after which the script must change nothing; ARGV[5] ms for which an ended session is remembered, and with
--- KEYS[3] behind commas: most entries of the stream, ms for which it is kept.
--- Returns early: {'late', now} past that instant; {'wrongtype'} where a key holds something that is not ours.
+-- Shared beginning of every script.
+-- KEYS[1] the user's hash
+-- KEYS[2] the bucket's sorted set of deadlines
+-- KEYS[3] the stream that keeps events for consumers, if there are any
+-- ARGV[1] channel
+-- ARGV[2] name of the calling instance
+-- ARGV[3] ms added to the server's time, 0 outside tests
+-- ARGV[4] instant after which the script must not change anything, epoch ms
+-- ARGV[5] ms for which an ended session is remembered; with KEYS[3] followed, after commas, by the maximum number of entries of
+-- the stream and the ms for which it is kept
+-- ARGV, the last: the tenant whose user this must be, '' for none, '\0' for any
+-- Returns early: {'late', now} past that instant; {'wrongtype'} where a key holds another type of value; {'foreign'}
+-- if the user belongs to another tenant.
 local user, expiries, stream = KEYS[1], KEYS[2], KEYS[3]
+local tenant = table.remove(ARGV)
 local channel, origin, notAfter = ARGV[1], ARGV[2], tonumber(ARGV[4])
 local margin, streamLength, streamLifetime = string.match(ARGV[5], '^(%d+),?(%d*),?(%d*)$')
 margin = tonumber(margin)
@@ -29,8 +36,17 @@ if not isType(user, 'hash') or not isType(expiries, 'zset') then
   return { 'wrongtype' }
 end
 
--- Where a session's own time is ahead of the server's (a clock was set back, a replica took over), its time counts.
--- What lies more than a day ahead is damage and no time: one such session must not carry the others along.
+-- The tenant of the user's record.
+local function tenantOfUser()
+  return redis.call('HGET', user, 'n') or ''
+end
+
+if tenant ~= '\0' and tenantOfUser() ~= tenant and redis.call('EXISTS', user) == 1 then
+  return { 'foreign' }
+end
+
+-- If a session's time is ahead of the server's (a clock was set back, a replica took over), the session's time counts. More than
+-- a day ahead is damage and ignored, so that one such session does not affect the others.
 local now = arrived
 local A_DAY = 86400000
 local function notBefore(instant)

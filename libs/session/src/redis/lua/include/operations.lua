@@ -1,10 +1,10 @@
 -- include: header.lua
--- Operations carried out of late. One that is sent again is told by its name and answered anew, not carried out anew,
--- whatever others did to the user in between. Entries of 20 bytes: name, instant until which it may come again, result.
+-- Log of recent operations. A resent operation is recognised by its name and returns its result instead of running again,
+-- whatever happened to the user in between. Entries of 20 bytes: name, instant until which it may be resent, result.
 local OPERATION_SIZE = 20
 local MOST_OPERATIONS = 256
 
--- The entries that still matter. Those in front are the oldest.
+-- The entries that may still be resent, oldest first.
 local function operations()
   local log = redis.call('HGET', user, 'p') or ''
   if #log % OPERATION_SIZE ~= 0 then
@@ -17,7 +17,7 @@ local function operations()
   return string.sub(log, from)
 end
 
--- The result of an operation that was carried out already, or nil.
+-- The result of a completed operation, or nil.
 local function resultOf(operation)
   local log = operations()
   local at = string.find(log, operation, 1, true)
@@ -30,7 +30,7 @@ local function resultOf(operation)
   return nil
 end
 
--- The value of the field 'p' once this operation is done.
+-- The value of the field 'p' with this operation added.
 local function withOperation(operation, result)
   return string.sub(operations(), -(MOST_OPERATIONS - 1) * OPERATION_SIZE) .. operation
     .. struct.pack('>I6I6', notAfter, result)

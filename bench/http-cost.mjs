@@ -1,0 +1,154 @@
+// What a guard adds to a request: CPU time of the server's process, less that of the same route without a guard. Each variant is a
+// process of its own, and all are measured in turn, in short rounds, so that a machine that slows down slows all of them down.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { getRequest, load } from './load.mjs';
+import { median } from './median.mjs';
+import { onServersProcessor } from './processors.mjs';
+
+const CLIENTS = 64;
+
+/**
+ * @typedef {{ variant: string, rate: number, cpu: number, added: number, share: number }} Cost `rate` in requests a second, `cpu` and
+ *   `added` in µs a request, `share` of the throughput of the route without a guard; medians of all rounds.
+ * @typedef {{ variant: string, rate: number, p50: number, p99: number }} Latency in ms, at `rate` requests a second.
+ */
+
+/**
+ * @param {{ platform: 'express' | 'fastify', variants: readonly string[], redisUrl: string, requests: number, rounds: number,
+ *   latencyOf: readonly string[], progress: (done: string) => void }} options The first of `variants` is the one without a guard.
+ * @returns {Promise<{ costs: Cost[], latencies: Latency[] }>}
+ */
+export async function measureCosts({ platform, variants, redisUrl, requests, rounds, latencyOf, progress }) {
+  const servers = [];
+  try {
+    for (const variant of variants) {
+      servers.push(await Server.start(platform, variant, redisUrl));
+      progress(`${platform}: started ${variant}`);
+    }
+    for (const server of servers) {
+      // Until everything is compiled.
+      await server.load({ count: 3 * requests });
+      progress(`${platform}: warmed up ${server.variant}`);
+    }
+    const [unguarded, ...guarded] = servers;
+    if (!unguarded) throw new Error('no variant to measure');
+    const bases = [];
+    const runs = new Map(servers.map((server) => [server, /** @type {{ rate: number, cpu: number }[]} */ ([])]));
+    for (let round = 0; round < rounds; round += 1) {
+      // Each round begins elsewhere, and the unguarded route is measured twice: everything is compared with it.
+      const turn = guarded.map((_, index) => guarded[(index + round) % guarded.length]);
+      const half = Math.ceil(turn.length / 2);
+      const base = [];
+      for (const server of [unguarded, ...turn.slice(0, half), unguarded, ...turn.slice(half)]) {
+        const run = await server.measure(requests);
+        if (server === unguarded) base.push(run);
+        else runs.get(server)?.push(run);
+        progress(`${platform}: round ${round + 1} of ${rounds}, ${server.variant}`);
+      }
+      const mean = (/** @type {'rate' | 'cpu'} */ of) => base.reduce((sum, run) => sum + run[of], 0) / base.length;
+      bases.push({ rate: mean('rate'), cpu: mean('cpu') });
+    }
+    runs.set(unguarded, bases);
+    const costs = servers.map((server) => costOf(server.variant, runs.get(server) ?? [], bases));
+    const latencies = [];
+    for (const server of servers.filter(({ variant }) => latencyOf.includes(variant))) {
+      const half = Math.round((costs.find(({ variant }) => variant === server.variant)?.rate ?? 0) / 2);
+      const { latencies: sorted } = await server.load({ count: 2 * requests, rate: half });
+      const at = (/** @type {number} */ part) => sorted[Math.floor(sorted.length * part)] ?? NaN;
+      latencies.push({ variant: server.variant, rate: half, p50: at(0.5), p99: at(0.99) });
+      progress(`${platform}: latency of ${server.variant}`);
+    }
+    return { costs, latencies };
+  } finally {
+    await Promise.all(servers.map((server) => server.stop()));
+  }
+}
+
+/** @returns {Cost} */
+function costOf(
+  /** @type {string} */ variant,
+  /** @type {readonly { rate: number, cpu: number }[]} */ runs,
+  /** @type {readonly { rate: number, cpu: number }[]} */ bases,
+) {
+  const pairs = runs.map((run, round) => ({ run, base: bases[round] ?? run }));
+  return {
+    variant,
+    rate: median(runs.map(({ rate }) => rate)),
+    cpu: median(runs.map(({ cpu }) => cpu)),
+    added: median(pairs.map(({ run, base }) => run.cpu - base.cpu)),
+    share: median(pairs.map(({ run, base }) => run.rate / base.rate)),
+  };
+}
+
+class Server {
+  #child;
+  #port;
+  #requests;
+
+  /**
+   * @param {string} variant
+   * @param {import('node:child_process').ChildProcess} child
+   * @param {{ port: number, headers: Record<string, string>[] }} started
+   */
+  constructor(variant, child, { port, headers }) {
+    this.variant = variant;
+    this.#child = child;
+    this.#port = port;
+    this.#requests = headers.map((each) => getRequest('/me', each));
+  }
+
+  /** @returns {Promise<Server>} */
+  static async start(/** @type {string} */ platform, /** @type {string} */ variant, /** @type {string} */ redisUrl) {
+    const file = fileURLToPath(new URL('server.mjs', import.meta.url));
+    const [command, args] = onServersProcessor([
+      ...(process.env.BENCH_NODE_ARGS?.split(' ') ?? []),
+      file,
+      platform,
+      variant,
+      String(CLIENTS),
+    ]);
+    const child = spawn(command, args, {
+      stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
+      env: { ...process.env, BENCH_REDIS_URL: redisUrl, NODE_ENV: 'production' },
+    });
+    /** @type {string} */
+    const line = await new Promise((resolve, reject) => {
+      createInterface({ input: /** @type {import('node:stream').Readable} */ (child.stdout) }).once('line', resolve);
+      child.once('exit', () => reject(new Error(`the server for "${variant}" on ${platform} did not start`)));
+    });
+    return new Server(variant, child, JSON.parse(line));
+  }
+
+  /**
+   * @param {{ count: number, rate?: number }} options
+   * @throws {Error} where an answer is not 200: then it is not the request that was measured.
+   */
+  async load(options) {
+    const result = await load({ port: this.#port, requests: this.#requests, ...options });
+    if (result.failed > 0) throw new Error(`${this.variant}: ${result.failed} of ${result.requests} requests failed`);
+    return result;
+  }
+
+  async measure(/** @type {number} */ count) {
+    const before = await this.#cpu();
+    const { requests, perSecond } = await this.load({ count });
+    return { rate: perSecond, cpu: ((await this.#cpu()) - before) / requests };
+  }
+
+  async stop() {
+    const ended = once(this.#child, 'exit');
+    this.#child.kill('SIGTERM');
+    await ended;
+  }
+
+  /** µs that the process has used so far. */
+  async #cpu() {
+    const answer = once(this.#child, 'message');
+    this.#child.send('cpu');
+    const [{ user, system }] = await answer;
+    return user + system;
+  }
+}

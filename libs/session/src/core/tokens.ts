@@ -1,0 +1,2 @@
+/** Injects the `SessionCore` of the module. */
+export const SESSION_CORE = Symbol('SESSION_CORE');

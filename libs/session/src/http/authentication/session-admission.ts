@@ -1,0 +1,246 @@
+import type { ExecutionContext } from '@nestjs/common';
+import { isAnonymousUserId } from '../../model/alias.js';
+import { dpopRefusal } from '../../model/dpop-refusal.js';
+import { AuthenticationError, SessionError } from '../../model/errors.js';
+import type { Session } from '../../model/session.js';
+import type { ResolvedSessionOptions } from '../../options/resolved-options.js';
+import { invalidToken } from '../../tokens/authentication-errors.js';
+import type { SessionToucher } from '../../sessions/session-toucher.js';
+import { findExchange, type HttpExchange } from '../exchange/http-exchange.js';
+import { refusalFor } from '../exchange/http-errors.js';
+import { withoutRequest } from '../exchange/without-request.js';
+import { exposeSession } from './expose-session.js';
+import type { RequestAuthenticator } from './request-authenticator.js';
+import type { RequestContexts, AuthenticatedRequest, RequestContext } from './request-context.js';
+import type { RequestReports } from './request-reports.js';
+import type { RequestTenants } from './request-tenants.js';
+import { userOf, type SessionUsers } from './session-users.js';
+import { routeOf, routeRulesOf, type RouteRules, type Transport } from '../authorization/route-rules.js';
+
+export interface AdmissionOptions {
+  /** The only transport accepted. Default: both. */
+  only?: Transport;
+}
+
+/** Decides whether a request may pass to a route. All guards share it. */
+export class SessionAdmission {
+  constructor(
+    private readonly contexts: RequestContexts,
+    private readonly authenticator: RequestAuthenticator,
+    private readonly users: SessionUsers,
+    private readonly toucher: SessionToucher,
+    private readonly options: ResolvedSessionOptions,
+    private readonly tenants: RequestTenants,
+    private readonly reports?: RequestReports,
+  ) {}
+
+  /**
+   * Whether the request may pass by what a near cache knows. False decides nothing: ask `admit` then. Answers without
+   * waiting, as most requests of an application with a near cache need nothing more.
+   */
+  admitsKnown(host: ExecutionContext, options: AdmissionOptions = {}): boolean {
+    if (!this.options.nearCache || this.options.resolveUser) return false;
+    const { rules, name } = routeOf(host);
+    const exchange = rules.public ? null : findExchange(host);
+    if (!exchange) return rules.public;
+    const context = this.contexts.of(exchange, rules, name);
+    return this.tenants.enterKnown(exchange.request, () => this.isKnown(context, rules, options));
+  }
+
+  private isKnown(context: RequestContext, rules: RouteRules, options: AdmissionOptions): boolean {
+    const request = this.authenticator.peek(context, options.only ?? rules.transport);
+    if (!request || stateRefusal(request, rules) || !isProven(request, rules) || lacksKey(request, rules)) return false;
+    if (!this.isFresh(request, rules) || !hasRole(request, rules)) return false;
+    const { session } = request.live;
+    if (!rules.noTouch) this.toucher.noteAccess(request.live);
+    exposeSession(context.exchange, session, isAnonymousUserId(session.userId) ? null : userOf(session));
+    return true;
+  }
+
+  /**
+   * Resolves if the request may pass; otherwise rejects with the exception to answer with. Public routes pass without
+   * reading anything.
+   *
+   * @throws {HttpException} on HTTP and GraphQL. @throws {WsException} on sockets.
+   * @throws {AuthenticationError} if there is no request, as for messages of microservices.
+   */
+  async admit(host: ExecutionContext, options: AdmissionOptions = {}): Promise<void> {
+    const rules = routeRulesOf(host);
+    if (rules.public) return;
+    await this.answering(host, async (context) => {
+      const { request, user } = await this.evaluated(context, rules, options, (found) => {
+        assertDeviceBound(found, rules);
+        if (lacksKey(found, rules)) throw dpopRefusal('required');
+        this.assertFreshness(found, rules);
+        assertRoles(found, rules);
+      });
+      if (!rules.noTouch) this.toucher.noteAccess(request.live);
+      exposeSession(context.exchange, request.live.session, user);
+    });
+  }
+
+  /** Like `admit`, for the roles alone. */
+  async admitRoles(host: ExecutionContext): Promise<void> {
+    const rules = routeRulesOf(host);
+    if (rules.public || rules.roles === null) return;
+    await this.answering(host, async (context) => {
+      const { request, user } = await this.evaluated(context, rules, {}, (found) => assertRoles(found, rules));
+      exposeSession(context.exchange, request.live.session, user);
+    });
+  }
+
+  /**
+   * The session of a request, or null if it has none that counts on this route. Records the access.
+   *
+   * @throws {SessionHttpException} 503 if the store is unavailable.
+   */
+  async findSession(host: ExecutionContext): Promise<Session | null> {
+    if (!findExchange(host)) return null;
+    return this.answering(host, async (context) => {
+      const rules = routeRulesOf(host);
+      const request = await this.authenticator.authenticate(context, rules.transport);
+      if (request.state !== 'authenticated') return null;
+      if (stateRefusal(request, rules)) {
+        return (await this.authenticator.askStore(context)) ? this.findSession(host) : null;
+      }
+      if (!rules.noTouch) this.toucher.noteAccess(request.live);
+      return request.live.session;
+    });
+  }
+
+  /** Runs the work in the tenant of a request. */
+  async within<T>(exchange: HttpExchange, work: () => T): Promise<T> {
+    return this.tenants.within(exchange, work);
+  }
+
+  /** A request that passes, and its user. What a near cache knows may let it pass; to be refused, it takes the store. */
+  private async evaluated(
+    context: RequestContext,
+    rules: RouteRules,
+    options: AdmissionOptions,
+    assertRules: (request: AuthenticatedRequest) => void,
+  ): Promise<{ request: AuthenticatedRequest; user: unknown }> {
+    const request = await this.require(context, { ...options, transport: rules.transport });
+    try {
+      this.reporting(context, request, () => assertState(request, rules));
+      const user = await this.requireUser(context, request);
+      this.reporting(context, request, () => assertRules(request));
+      return { request, user };
+    } catch (error) {
+      if (!(error instanceof SessionError) || !(await this.authenticator.askStore(context))) throw error;
+      return this.evaluated(context, rules, options, assertRules);
+    }
+  }
+
+  private async require(
+    context: RequestContext,
+    { only, transport = null }: AdmissionOptions & Partial<Pick<RouteRules, 'transport'>>,
+  ): Promise<AuthenticatedRequest> {
+    const request = await this.authenticator.authenticate(context, transport);
+    if (request.state === 'refused') throw request.error;
+    if (request.state === 'none' || (only !== undefined && request.transport !== only)) {
+      throw notSignedIn();
+    }
+    return request;
+  }
+
+  /**
+   * The user of a session; null for an anonymous one.
+   *
+   * @throws {AuthenticationError} if `resolveUser` finds none.
+   */
+  private async requireUser(context: RequestContext, { live: { session } }: AuthenticatedRequest): Promise<unknown> {
+    if (isAnonymousUserId(session.userId)) return null;
+    const user = await this.users.of(context, session);
+    if (user === null || user === undefined) throw invalidToken();
+    return user;
+  }
+
+  private isFresh({ live: { session, now } }: AuthenticatedRequest, { maxAge }: RouteRules): boolean {
+    if (maxAge === null) return true;
+    const isFresh = now - session.authenticatedAt <= (maxAge === 'default' ? this.options.session.freshness : maxAge);
+    // An administrator who starts to act as the user has not proved to be the user.
+    return isFresh && !session.actor;
+  }
+
+  private assertFreshness(request: AuthenticatedRequest, rules: RouteRules): void {
+    if (this.isFresh(request, rules)) return;
+    throw new SessionError(
+      'reauthentication_required',
+      'Verify your identity again: the last verification is too long ago.',
+    );
+  }
+
+  private reporting(context: RequestContext, { live }: AuthenticatedRequest, assert: () => void): void {
+    try {
+      assert();
+    } catch (error) {
+      if (error instanceof SessionError && live.cached !== true) this.reports?.refused(error, context, live.session);
+      throw error;
+    }
+  }
+
+  private async answering<T>(host: ExecutionContext, run: (context: RequestContext) => Promise<T>): Promise<T> {
+    const exchange = findExchange(host);
+    if (!exchange) throw withoutRequest(host);
+    try {
+      const { rules, name } = routeOf(host);
+      const context = this.contexts.of(exchange, rules, name);
+      return await this.tenants.within(exchange, () => run(context));
+    } catch (error) {
+      throw error instanceof SessionError ? refusalFor(error, exchange) : error;
+    }
+  }
+}
+
+/** Why a valid session does not count on a route, or null. */
+export function stateRefusal(
+  { superseded, mismatch, transport, live }: AuthenticatedRequest,
+  rules: RouteRules,
+): SessionError | null {
+  if (superseded && !rules.stepUp) return invalidToken('replaced');
+  const isOfTransport = rules.transport === null || rules.transport === transport;
+  const isAnonymous = isAnonymousUserId(live.session.userId);
+  if (!isOfTransport || (isAnonymous && !rules.allowAnonymous)) return notSignedIn();
+  if (mismatch && !rules.stepUp) return mismatch;
+  if (live.session.pending === true && !rules.allowPending) {
+    return new SessionError('pending_authentication', 'This session needs a further factor before it can be used.');
+  }
+  return null;
+}
+
+/** The refusal for a request without a session that counts. */
+export function notSignedIn(): AuthenticationError {
+  return new AuthenticationError('session_required', 'Sign in first.');
+}
+
+function assertState(request: AuthenticatedRequest, rules: RouteRules): void {
+  const problem = stateRefusal(request, rules);
+  if (problem) throw problem;
+}
+
+function isProven({ binding }: AuthenticatedRequest, { deviceBound }: RouteRules): boolean {
+  return !deviceBound || binding === 'proven';
+}
+
+function assertDeviceBound(request: AuthenticatedRequest, rules: RouteRules): void {
+  if (isProven(request, rules)) return;
+  throw new SessionError(
+    'session_not_bound',
+    'This needs a session that is bound to a key of this device, and the cookie that proves it.',
+  );
+}
+
+/** The cookie of a session is bound to no key of an access token. */
+function lacksKey({ jkt }: AuthenticatedRequest, { dpop }: RouteRules): boolean {
+  return dpop && jkt === undefined;
+}
+
+function hasRole({ live }: AuthenticatedRequest, { roles }: RouteRules): boolean {
+  return roles === null || roles.some((role) => live.session.roles.includes(role));
+}
+
+function assertRoles(request: AuthenticatedRequest, rules: RouteRules): void {
+  if (hasRole(request, rules)) return;
+  throw new SessionError('insufficient_scope', 'This action requires a role that you do not have.');
+}

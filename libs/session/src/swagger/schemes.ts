@@ -1,0 +1,2 @@
+/** Names of the security schemes in the document. */
+export const SCHEMES = { cookie: 'session-cookie', bearer: 'session-bearer' } as const;
