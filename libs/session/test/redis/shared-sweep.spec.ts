@@ -72,7 +72,7 @@ describe('the sweep of several instances on Redis', () => {
 
   /** What sweeping costs; the look at clocks and connections is each instance's own. */
   async function sweepingCommands(): Promise<{ all: number; by: Record<string, number> }> {
-    const { time: _time, ping: _ping, ...by } = await redis.commands();
+    const by = await redis.commands();
     return { all: Object.values(by).reduce((sum, calls) => sum + calls, 0), by };
   }
 

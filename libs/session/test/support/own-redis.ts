@@ -8,6 +8,7 @@ import { StoreUnavailableError } from '../../src/model/errors.js';
 import type { SessionStore } from '../../src/ports/session-store.js';
 import { RedisKeys } from '../../src/redis/keys.js';
 import { RedisSessionStore, type RedisSessionStoreOptions } from '../../src/redis/redis-session-store.js';
+import { upkeepSent, withoutUpkeep } from './upkeep.js';
 
 export const PREFIX = 'own:';
 
@@ -19,6 +20,7 @@ export class OwnRedis {
   readonly keys = new RedisKeys(PREFIX, '');
   /** Straight to the server; not what the stores use. */
   readonly admin: Redis;
+  private upkeepBefore = upkeepSent();
   private readonly clients: Redis[] = [];
   private readonly stores: RedisSessionStore[] = [];
 
@@ -83,18 +85,22 @@ export class OwnRedis {
     return [this.keys.ofSession(sessionId).user, kind + sidOf(sessionId)];
   }
 
-  /** How often the server was asked for each command since `resetCommands`, those within scripts included. */
-  async commands(): Promise<Record<string, number>> {
+  /**
+   * How often the server was asked for each command since `resetCommands`, those within scripts included; what instances
+   * send by themselves from time to time only on request.
+   */
+  async commands({ upkeep = false } = {}): Promise<Record<string, number>> {
     const info = await this.admin.info('commandstats');
     const counted: Record<string, number> = {};
     for (const [, name, calls] of info.matchAll(/^cmdstat_([^:]+):calls=(\d+)/gm)) {
       if (name !== undefined && !/^(info|config.*|client.*|hello)$/.test(name)) counted[name] = Number(calls);
     }
-    return counted;
+    return upkeep ? counted : withoutUpkeep(counted, this.upkeepBefore);
   }
 
   async resetCommands(): Promise<void> {
     await this.admin.config('RESETSTAT');
+    this.upkeepBefore = upkeepSent();
   }
 
   /** All keys except the watermarks, of which each open instance keeps one for an hour. */

@@ -268,7 +268,7 @@ describe('time', () => {
       const store = await mistaken(1);
       await redis.resetCommands();
       const session = await store.create({ userId: 'ada' });
-      expect((await redis.commands())['time']).toBeGreaterThanOrEqual(3);
+      expect((await redis.commands({ upkeep: true }))['time']).toBeGreaterThanOrEqual(3);
       expect(Math.abs(session.createdAt - (await redis.time()))).toBeLessThan(MINUTE);
       expect(await store.count()).toBe(1);
     });
