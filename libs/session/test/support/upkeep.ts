@@ -6,7 +6,6 @@ import { Redis } from 'ioredis';
  */
 const sent: Record<string, number> = {};
 
-// eslint-disable-next-line @typescript-eslint/unbound-method -- called with the client as `this` below
 const send = Redis.prototype.sendCommand;
 Redis.prototype.sendCommand = function (command, ...rest) {
   const isWatermark = command.name === 'set' && String(command.args[0]).includes('watermark:');
