@@ -1,5 +1,6 @@
 // What a guard adds to a request: CPU time of the server's process, less that of the same route without a guard. Each variant is a
-// process of its own, and all are measured in turn, in short rounds, so that a machine that slows down slows all of them down.
+// process of its own. They are measured in turn, in short rounds, and the route without a guard before and after each of them, so that
+// a machine that slows down slows down both.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
@@ -9,10 +10,14 @@ import { median } from './median.mjs';
 import { onServersProcessor } from './processors.mjs';
 
 const CLIENTS = 64;
+/** Variants so slow that fewer requests do. @type {Record<string, number>} */
+const SHARES = { 'passport-string': 1 / 5, 'better-auth': 1 / 2 };
 
 /**
  * @typedef {{ variant: string, rate: number, cpu: number, added: number, share: number }} Cost `rate` in requests a second, `cpu` and
  *   `added` in µs a request, `share` of the throughput of the route without a guard; medians of all rounds.
+ * @typedef {{ rate: number, cpu: number }} Run
+ * @typedef {{ run: Run, base: Run }} Pair `base` is the route without a guard, measured just before and just after.
  * @typedef {{ variant: string, rate: number, p50: number, p99: number }} Latency in ms, at `rate` requests a second.
  */
 
@@ -30,29 +35,34 @@ export async function measureCosts({ platform, variants, redisUrl, requests, rou
     }
     for (const server of servers) {
       // Until everything is compiled.
-      await server.load({ count: 3 * requests });
+      await server.load({ count: Math.ceil(3 * requests * (SHARES[server.variant] ?? 1)) });
       progress(`${platform}: warmed up ${server.variant}`);
     }
     const [unguarded, ...guarded] = servers;
     if (!unguarded) throw new Error('no variant to measure');
+    /** @type {Run[]} */
     const bases = [];
-    const runs = new Map(servers.map((server) => [server, /** @type {{ rate: number, cpu: number }[]} */ ([])]));
+    const pairs = new Map(guarded.map((server) => [server, /** @type {Pair[]} */ ([])]));
     for (let round = 0; round < rounds; round += 1) {
-      // Each round begins elsewhere, and the unguarded route is measured twice: everything is compared with it.
-      const turn = guarded.map((_, index) => guarded[(index + round) % guarded.length]);
-      const half = Math.ceil(turn.length / 2);
-      const base = [];
-      for (const server of [unguarded, ...turn.slice(0, half), unguarded, ...turn.slice(half)]) {
+      let before = await unguarded.measure(requests);
+      bases.push(before);
+      for (let index = 0; index < guarded.length; index += 1) {
+        // Each round begins with another variant.
+        const server = guarded[(index + round) % guarded.length];
+        if (!server) continue;
         const run = await server.measure(requests);
-        if (server === unguarded) base.push(run);
-        else runs.get(server)?.push(run);
+        const after = await unguarded.measure(requests);
+        bases.push(after);
+        pairs
+          .get(server)
+          ?.push({ run, base: { rate: mean(before.rate, after.rate), cpu: mean(before.cpu, after.cpu) } });
+        before = after;
         progress(`${platform}: round ${round + 1} of ${rounds}, ${server.variant}`);
       }
-      const mean = (/** @type {'rate' | 'cpu'} */ of) => base.reduce((sum, run) => sum + run[of], 0) / base.length;
-      bases.push({ rate: mean('rate'), cpu: mean('cpu') });
     }
-    runs.set(unguarded, bases);
-    const costs = servers.map((server) => costOf(server.variant, runs.get(server) ?? [], bases));
+    const costs = servers.map((server) =>
+      costOf(server.variant, pairs.get(server) ?? bases.map((base) => ({ run: base, base }))),
+    );
     const latencies = [];
     for (const server of servers.filter(({ variant }) => latencyOf.includes(variant))) {
       const half = Math.round((costs.find(({ variant }) => variant === server.variant)?.rate ?? 0) / 2);
@@ -68,19 +78,18 @@ export async function measureCosts({ platform, variants, redisUrl, requests, rou
 }
 
 /** @returns {Cost} */
-function costOf(
-  /** @type {string} */ variant,
-  /** @type {readonly { rate: number, cpu: number }[]} */ runs,
-  /** @type {readonly { rate: number, cpu: number }[]} */ bases,
-) {
-  const pairs = runs.map((run, round) => ({ run, base: bases[round] ?? run }));
+function costOf(/** @type {string} */ variant, /** @type {readonly Pair[]} */ pairs) {
   return {
     variant,
-    rate: median(runs.map(({ rate }) => rate)),
-    cpu: median(runs.map(({ cpu }) => cpu)),
+    rate: median(pairs.map(({ run }) => run.rate)),
+    cpu: median(pairs.map(({ run }) => run.cpu)),
     added: median(pairs.map(({ run, base }) => run.cpu - base.cpu)),
     share: median(pairs.map(({ run, base }) => run.rate / base.rate)),
   };
+}
+
+function mean(/** @type {number} */ a, /** @type {number} */ b) {
+  return (a + b) / 2;
 }
 
 class Server {
@@ -132,7 +141,10 @@ class Server {
     return result;
   }
 
-  async measure(/** @type {number} */ count) {
+  async measure(/** @type {number} */ most) {
+    const count = Math.ceil(most * (SHARES[this.variant] ?? 1));
+    // A process that has waited for its turn is slower at first: V8 gives up code that was not used for a while.
+    await this.load({ count: Math.ceil(count / 3) });
     const before = await this.#cpu();
     const { requests, perSecond } = await this.load({ count });
     return { rate: perSecond, cpu: ((await this.#cpu()) - before) / requests };
