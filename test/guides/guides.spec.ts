@@ -1,11 +1,22 @@
 import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, request as httpRequest, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { Controller, Get, Module, Post, type Type, UseGuards } from '@nestjs/common';
+import {
+  Controller,
+  type DynamicModule,
+  Get,
+  type INestApplication,
+  Module,
+  type ModuleMetadata,
+  Post,
+  type Type,
+  UseGuards,
+} from '@nestjs/common';
+import { APP_GUARD } from '@nestjs/core';
 import { JwtService } from '@nestjs/jwt';
 import { Test } from '@nestjs/testing';
 import { Redis } from 'ioredis';
@@ -21,25 +32,58 @@ afterEach(async () => {
   for (const close of closing.splice(0).reverse()) await close();
 });
 
-const blockOf = (page: string, info: string): string => {
-  const code = codeBlocks(readDocument(`docs/${page}.md`)).find((block) => block.info === info)?.code;
-  if (code === undefined) throw new Error(`docs/${page}.md has no block of ${info}`);
+const blockOf = (page: string, info: string, index = 0): string => {
+  const code = codeBlocks(readDocument(`docs/${page}.md`)).filter((block) => block.info === info)[index]?.code;
+  if (code === undefined) throw new Error(`docs/${page}.md has no block ${index} of ${info}`);
   return code;
 };
 
-/** What the first code block of a guide exports. */
-async function exportsOf<T>(page: string): Promise<T> {
-  const { file, remove } = moduleOf(blockOf(page, 'ts'));
+/** What a code block of a guide exports, by default the first. Its Redis is the tests' own. */
+async function exportsOf<T>(page: string, index = 0): Promise<T> {
+  const { file, remove } = moduleOf(blockOf(page, 'ts', index).replaceAll('redis://localhost:6379', redisUrl()));
   closing.push(remove);
   return (await import(file)) as T;
 }
 
-async function serve(module: Type): Promise<{ url: string; sessions: SessionService; close: () => Promise<void> }> {
-  const app = (await Test.createTestingModule({ imports: [module] }).compile()).createNestApplication();
+interface Served {
+  url: string;
+  app: INestApplication;
+  sessions: SessionService;
+}
+
+async function serve(...imports: (Type | DynamicModule)[]): Promise<Served> {
+  return serveModule({ imports });
+}
+
+/** An application whose routes all need a session, as the guides assume. */
+async function serveGuarded(imports: DynamicModule[], controllers: Type[], providers: Type[] = []): Promise<Served> {
+  return serveModule({
+    imports,
+    controllers,
+    providers: [...providers, { provide: APP_GUARD, useExisting: SessionGuard }],
+  });
+}
+
+async function serveModule(metadata: ModuleMetadata): Promise<Served> {
+  const app = (await Test.createTestingModule(metadata).compile()).createNestApplication();
   await app.listen(0, '127.0.0.1');
   closing.push(() => app.close());
-  return { url: await app.getUrl(), sessions: app.get(SessionService), close: () => app.close() };
+  return { url: await app.getUrl(), app, sessions: app.get(SessionService) };
 }
+
+/** A browser's cookies of one answer, to send back. */
+const cookiesOf = (response: Response): string =>
+  response.headers
+    .getSetCookie()
+    .map((line) => line.split(';')[0])
+    .join('; ');
+
+const post = (url: string, { body = {}, ...headers }: { body?: object; cookie?: string } = {}) =>
+  fetch(url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body: JSON.stringify(body),
+  });
 
 const codeIn = async (response: Response): Promise<unknown> => ((await response.json()) as { code?: string }).code;
 
@@ -110,6 +154,134 @@ it('from @fastify/session: sessions that connect-redis wrote are taken over', as
   expect(await store.sessions.getActiveSessions('u-1')).toHaveLength(1);
   expect(await store.sessions.destroyAll('u-1')).toBe(1);
   expect(await read()).toBeFalsy();
+});
+
+it('from connect-redis: after the change of the diff, the cookie of before is signed in, and its key is gone', async () => {
+  const prefix = randomPrefix();
+  const lines = blockOf('migrating-from-connect-redis', 'diff').split('\n');
+  /** The program before (`-`) or after (`+`) the change. */
+  const program = (sign: '-' | '+'): string => `
+    import express from 'express';
+    import session from 'express-session';
+    import { Redis } from 'ioredis';
+    const client = new Redis('${redisUrl()}');
+    const [secret, name, app] = ['the secret of the shop, kept', 'shop.sid', express()];
+    ${lines
+      .filter((line) => line.startsWith(sign) || line.startsWith(' '))
+      .map((line) => line.slice(1))
+      .join('\n')
+      .replaceAll("'shop:'", `'${prefix}'`)}
+    app.post('/login', (request, response) => {
+      request.session.userId = 'u-1';
+      response.end();
+    });
+    app.get('/me', (request, response) => response.json({ user: request.session.userId ?? null }));
+    app.listen(Number(process.env.PORT), '127.0.0.1');`;
+  const client = new Redis(redisUrl());
+  closing.push(() => client.quit());
+  const user = async (url: string): Promise<unknown> =>
+    ((await (await fetch(`${url}/me`, { headers: { cookie } })).json()) as { user: unknown }).user;
+  let cookie = '';
+  await withExample(program('-'), async (url) => {
+    cookie = cookiesOf(await post(`${url}/login`));
+    expect(await user(url)).toBe('u-1');
+    expect(await client.keys(`${prefix}*`)).toHaveLength(1);
+  });
+  await withExample(program('+'), async (url) => {
+    expect(await user(url)).toBe('u-1');
+    expect(await client.keys(`${prefix}*`)).toEqual([]);
+    expect(await user(url)).toBe('u-1');
+  });
+}, 120_000);
+
+it('devices: a sign-in on a device replaces the one before, the list shows one row a device, ending one leaves the others', async () => {
+  const { DevicesController } = await exportsOf<{ DevicesController: Type }>('devices');
+  const module = SessionModule.forRoot({ cookie: { name: 'session', secure: false } });
+  const { url } = await serveGuarded([module], [DevicesController]);
+  const signIn = async (deviceId: string): Promise<string> => {
+    const response = await post(`${url}/login`, { body: { deviceId } });
+    expect(response.status).toBe(201);
+    return cookiesOf(response);
+  };
+  const list = async (cookie: string): Promise<string[]> => {
+    const devices = (await (await fetch(`${url}/devices`, { headers: { cookie } })).json()) as { deviceId: string }[];
+    return devices.map(({ deviceId }) => deviceId).sort();
+  };
+  const former = await signIn('phone');
+  const [phone, laptop] = [await signIn('phone'), await signIn('laptop')];
+  expect((await fetch(`${url}/devices`, { headers: { cookie: former } })).status).toBe(401);
+  expect(await list(laptop)).toEqual(['laptop', 'phone']);
+  const end = (id: string) => fetch(`${url}/devices/${id}`, { method: 'DELETE', headers: { cookie: laptop } });
+  expect((await end('phone')).status).toBe(200);
+  expect((await end('phone')).status).toBe(404);
+  expect((await fetch(`${url}/devices`, { headers: { cookie: phone } })).status).toBe(401);
+  expect(await list(laptop)).toEqual(['laptop']);
+});
+
+it('tokens: sign-in gives no cookie, a refresh gives new tokens, and a session that ended refreshes nothing', async () => {
+  process.env['SESSION_SECRET'] = 'the secret of the guide on tokens 11';
+  const { withTokens } = await exportsOf<{ withTokens: DynamicModule }>('tokens');
+  const { MobileController } = await exportsOf<{ MobileController: Type }>('tokens', 1);
+  const { url, sessions } = await serveGuarded([withTokens], [MobileController]);
+  interface Tokens {
+    accessToken: string;
+    refreshToken: string;
+  }
+  const login = await post(`${url}/auth/login`);
+  expect([login.status, login.headers.getSetCookie()]).toEqual([201, []]);
+  const first = (await login.json()) as Tokens;
+  const refreshed = await post(`${url}/auth/refresh`, { body: { refreshToken: first.refreshToken } });
+  const second = (await refreshed.json()) as Tokens;
+  expect(refreshed.status).toBe(201);
+  expect(second.refreshToken).not.toBe(first.refreshToken);
+  await sessions.endAll('u-1', { reason: 'revoked' });
+  const ended = await post(`${url}/auth/refresh`, { body: { refreshToken: second.refreshToken } });
+  expect([ended.status, await codeIn(ended)]).toEqual([401, 'session_revoked']);
+  expect((await post(`${url}/auth/refresh`)).status).toBe(401);
+});
+
+it('tenants: the host decides, a cookie opens its own tenant alone, and a tenant is counted and ended as a whole', async () => {
+  process.env['SESSION_SECRET'] = 'the secret of the guide on tenants 1';
+  const { sessions: module } = await exportsOf<{ sessions: DynamicModule }>('tenants');
+  interface Chores {
+    close(tenant: string): Promise<{ open: number; ended: number }>;
+  }
+  const { Chores } = await exportsOf<{ Chores: Type<Chores> }>('tenants', 1);
+
+  @Controller()
+  class TenantController {
+    @Public()
+    @Post('login')
+    async login(@ReqSession() session: RequestSession): Promise<void> {
+      await session.start({ userId: 'guide-u-1' });
+    }
+
+    @Get('me')
+    me(): object {
+      return { ok: true };
+    }
+  }
+  const { url, app } = await serveGuarded([module], [TenantController], [Chores]);
+  const chores = app.get<Chores>(Chores);
+  closing.push(() => chores.close('acme'));
+  // fetch sets the host itself.
+  const ask = (method: string, path: string, host: string, cookie = ''): Promise<IncomingMessage> =>
+    new Promise((resolve, reject) => {
+      const headers = { host, cookie, 'x-forwarded-proto': 'https' };
+      httpRequest(`${url}${path}`, { method, headers }, (response) => resolve(response.resume()))
+        .once('error', reject)
+        .end();
+    });
+  const login = await ask('POST', '/login', 'acme.example.com');
+  expect(login.statusCode).toBe(201);
+  const cookie = login.headers['set-cookie']?.[0]?.split(';')[0] ?? '';
+  expect((await ask('GET', '/me', 'acme.example.com', cookie)).statusCode).toBe(200);
+  expect((await ask('GET', '/me', 'globex.example.com', cookie)).statusCode).toBe(401);
+  expect((await ask('GET', '/me', 'unknown.example.com', cookie)).statusCode).toBe(404);
+  expect(await chores.close('globex')).toEqual({ open: 0, ended: 0 });
+  expect((await ask('GET', '/me', 'acme.example.com', cookie)).statusCode).toBe(200);
+  expect(await chores.close('acme')).toEqual({ open: 1, ended: 1 });
+  expect((await ask('GET', '/me', 'acme.example.com', cookie)).statusCode).toBe(401);
 });
 
 describe('server-side rendering', () => {
