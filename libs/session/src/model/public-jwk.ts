@@ -1,4 +1,5 @@
 import { createPublicKey, hash, type JsonWebKey, type KeyObject } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
 
 /** Algorithms of asymmetric signatures that proofs may be made with (RFC 7518, 3.1; RFC 8037, 3.1). */
 export type ProofAlgorithm = 'ES256' | 'ES384' | 'RS256' | 'PS256' | 'EdDSA';
@@ -27,6 +28,12 @@ const CURVES: Readonly<Record<string, { kty: 'EC' | 'OKP'; bytes: number; algori
       Ed25519: { kty: 'OKP', bytes: 32, algorithm: 'EdDSA' },
     } as const,
   );
+
+/**
+ * By all members that make the key: an import costs as much as a signature, and a client brings the same key with each request. It says
+ * nothing of who may use a key, and a signature is verified each time.
+ */
+const importedKeys = new LRUCache<string, PublicJwk>({ max: 1_000 });
 
 /**
  * The key of a JWK (RFC 7517), or null where it is no public key of ours to accept: private members, unknown curves, points off
@@ -58,9 +65,14 @@ function rsaKey({ e, n }: Record<string, unknown>): PublicJwk | null {
 
 /** The members in the order of RFC 7638, 3.3: that of their names. */
 function imported(members: Record<string, string>, algorithms: readonly ProofAlgorithm[]): PublicJwk | null {
+  const text = JSON.stringify(members);
+  const known = importedKeys.get(text);
+  if (known) return known;
   try {
     const key = createPublicKey({ key: members as JsonWebKey, format: 'jwk' });
-    return { key, algorithms, thumbprint: hash('sha256', JSON.stringify(members), 'base64url') };
+    const jwk = Object.freeze({ key, algorithms, thumbprint: hash('sha256', text, 'base64url') });
+    importedKeys.set(text, jwk);
+    return jwk;
   } catch {
     return null;
   }

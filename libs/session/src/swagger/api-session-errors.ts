@@ -32,7 +32,7 @@ export function ApiSessionErrors({
   return applyDecorators(...[...byStatus].map(([status, bodies]) => ApiResponse(responseOf(status, bodies))));
 }
 
-function responseOf(status: number, bodies: readonly ApiErrorBody[]) {
+export function responseOf(status: number, bodies: readonly ApiErrorBody[]) {
   const names = bodies.map(nameOf);
   return {
     status,

@@ -7,8 +7,8 @@ import { SCHEMES } from './schemes.js';
 
 /** The errors of `codes` and `errors` are those that the routes answer with beside those of the guards. */
 export interface ApiSessionOptions extends ApiSessionErrorOptions {
-  /** What the routes accept. Default: both. */
-  transports?: readonly Transport[];
+  /** What the routes accept; `dpop` alone for `@RequireDpop()`. Default: cookie and bearer. */
+  transports?: readonly (Transport | 'dpop')[];
 }
 
 /** What the guards may answer with. */
@@ -29,6 +29,9 @@ const OF_GUARDS: readonly SessionErrorCode[] = [
   'store_unavailable',
 ];
 
+/** And where tokens are bound to keys. */
+const OF_DPOP: readonly SessionErrorCode[] = ['dpop_required', 'invalid_dpop_proof', 'use_dpop_nonce'];
+
 /**
  * Says in the OpenAPI document that routes need a session: by cookie or bearer token, with the errors that the guards answer with,
  * their codes and an example of each. For a class or for methods, not for both: the transports of the two would add up. Declare the
@@ -42,6 +45,9 @@ export function ApiSession({
   return applyDecorators(
     // Several requirements are alternatives.
     ...transports.map((transport) => ApiSecurity(SCHEMES[transport])),
-    ApiSessionErrors({ codes: [...OF_GUARDS, ...codes], errors }),
+    ApiSessionErrors({
+      codes: [...OF_GUARDS, ...(transports.includes('dpop') ? OF_DPOP : []), ...codes],
+      errors,
+    }),
   );
 }

@@ -3,14 +3,24 @@ import type { SessionCore } from '../core/session-core.js';
 import { SESSION_CORE } from '../core/tokens.js';
 import { clientFactsOf } from '../http/authentication/client-recognition.js';
 import { exchangeOfRequest } from '../http/exchange/http-exchange.js';
+import { ConfigurationError } from '../model/errors.js';
 import { clientDigestOf } from '../model/fingerprint.js';
 import type { Session } from '../model/session.js';
-import { CookieJar, loadAgents, withoutSupertest, type TestAgent } from './test-agent.js';
+import { CookieJar, loadAgents, proving, withoutSupertest, type TestAgent } from './test-agent.js';
+import { TestDpopKey } from './test-dpop.js';
 import { newSessionOf, type TestUser } from './test-user.js';
 
 export interface SignInAsOptions {
-  /** What the client gets; `bearer` and `both` need the option `jwt`. The agent of `both` sends the cookie. Default `cookie`. */
+  /**
+   * What the client gets; `bearer` and `both` need the option `jwt`. The agent of `both` sends the cookie. Default `cookie`, and
+   * `bearer` with `dpop`.
+   */
   transport?: 'cookie' | 'bearer' | 'both';
+  /**
+   * Binds the tokens to a key of the client: the agent and `headersFor` send a new proof with each request. Default: whether the
+   * option `jwt.dpop` is `required`.
+   */
+  dpop?: boolean;
   /** Takes the longer timeouts of `session.rememberMe`. Default false. */
   rememberMe?: boolean;
   /** The client's `User-Agent`: the agent sends it, and the session remembers its fingerprint. Default: none is remembered. */
@@ -31,8 +41,18 @@ export interface SignedInClient {
   readonly accessToken?: string;
   /** Absent for `cookie`. */
   readonly refreshToken?: string;
-  /** What signs a request in: `cookie` or `authorization`, and `user-agent` where one was given. */
+  /**
+   * What signs a request in: `cookie` or `authorization`, and `user-agent` where one was given. Tokens that are bound to a key need
+   * `headersFor`.
+   */
   readonly headers: Readonly<Record<string, string>>;
+  /**
+   * The headers of one request: `headers`, and a new proof in `dpop` where the tokens are bound to a key. A proof counts once.
+   *
+   * @param url Absolute; for the handshake of a WebSocket with the scheme `http`.
+   * @param accessToken To send in place of that of the sign-in, such as the one of a refresh.
+   */
+  headersFor(method: string, url: string, accessToken?: string): Record<string, string>;
   /**
    * An agent of supertest that sends the headers, and follows the cookies of the answers.
    *
@@ -52,6 +72,7 @@ export interface SignedInClient {
  * ```
  *
  * @param app After `init()`.
+ * @throws {ConfigurationError} for tokens without the option `jwt`, and for `dpop` without the option `jwt.dpop`.
  */
 export async function signInAs(
   app: INestApplicationContext,
@@ -68,9 +89,13 @@ async function signedInBy(
   core: SessionCore,
   app: INestApplicationContext,
   user: TestUser,
-  { transport = 'cookie', rememberMe = false, userAgent }: SignInAsOptions,
+  options: SignInAsOptions,
 ): Promise<SignedInClient> {
+  const { rememberMe = false, userAgent } = options;
+  const transport = options.transport ?? (options.dpop === true ? 'bearer' : 'cookie');
   if (transport !== 'cookie') core.tokens.assertEnabled();
+  const key = keyFor(core, transport, options);
+  const jkt = key?.thumbprint;
   const sent: Record<string, string> = userAgent === undefined ? {} : { 'user-agent': userAgent };
   const client = userAgent === undefined ? null : clientFactsOf(exchangeOfRequest({ headers: sent }));
   const input = newSessionOf(user);
@@ -78,11 +103,25 @@ async function signedInBy(
     rememberMe,
     client: client && clientDigestOf(client.traits),
     credentials: transport === 'both' ? ['cookie', 'refresh'] : [transport === 'cookie' ? 'cookie' : 'refresh'],
+    ...(jkt !== undefined && { jkt }),
   });
   const { session, cookieToken, refreshToken, live } = started;
   const cookie = cookieToken === undefined ? undefined : `${core.options.cookie.name}=${cookieToken}`;
-  const accessToken = transport === 'cookie' ? undefined : core.tokens.issueFor(live).accessToken;
-  const headers = { ...sent, ...(cookie === undefined ? { authorization: `Bearer ${accessToken}` } : { cookie }) };
+  const issued = transport === 'cookie' ? undefined : core.tokens.issueFor(live, { jkt });
+  const accessToken = issued?.accessToken;
+  const authorizationOf = (token: string): string => `${issued?.tokenType ?? 'Bearer'} ${token}`;
+  const headers: Record<string, string> = {
+    ...sent,
+    ...(cookie !== undefined && { cookie }),
+    ...(cookie === undefined && accessToken !== undefined && { authorization: authorizationOf(accessToken) }),
+  };
+  const headersFor = (method: string, url: string, token?: string): Record<string, string> => {
+    const proved = token ?? (cookie === undefined ? accessToken : undefined);
+    return {
+      ...(token === undefined ? headers : { ...sent, authorization: authorizationOf(token) }),
+      ...(key && { dpop: key.proof(method, url, proved) }),
+    };
+  };
   const createAgent = await loadAgents();
   let agent: TestAgent | undefined;
   return {
@@ -91,11 +130,27 @@ async function signedInBy(
     ...(accessToken !== undefined && { accessToken }),
     ...(refreshToken !== undefined && { refreshToken }),
     headers,
+    headersFor,
     get agent() {
-      agent ??= agentOf(app, createAgent ?? withoutSupertest, headers, core.options.cookie.name, cookieToken);
+      if (agent) return agent;
+      agent = agentOf(app, createAgent ?? withoutSupertest, headers, core.options.cookie.name, cookieToken);
+      if (key) agent.use(proving(key.proof));
       return agent;
     },
   };
+}
+
+/** The key that the tokens are bound to; undefined for tokens that are bound to none. */
+function keyFor(
+  core: SessionCore,
+  transport: 'cookie' | 'bearer' | 'both',
+  { dpop, tenant }: SignInAsOptions,
+): TestDpopKey | undefined {
+  const settings = core.options.jwt?.dpop;
+  if (!(dpop ?? (settings?.mode === 'required' && transport !== 'cookie'))) return undefined;
+  if (!settings) throw new ConfigurationError("dpop: needs the option jwt.dpop. Set it to 'optional' or 'required'.");
+  if (transport === 'cookie') throw new ConfigurationError("dpop: binds tokens. Leave out transport: 'cookie'.");
+  return new TestDpopKey(core, settings, tenant);
 }
 
 function agentOf(

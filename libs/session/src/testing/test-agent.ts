@@ -8,7 +8,18 @@ import { ConfigurationError } from '../model/errors.js';
 export type TestAgent = import('supertest').Agent;
 /* eslint-enable @typescript-eslint/ban-ts-comment, @typescript-eslint/consistent-type-imports */
 
-interface Message {
+/** What leaves, by Node's own client. */
+interface Sent {
+  getHeader(name: string): unknown;
+  setHeader(name: string, value: string): unknown;
+}
+
+/** A request of an agent. */
+export interface Message {
+  readonly method: string;
+  readonly url: string;
+  readonly req: Sent;
+  on(event: 'request', listener: (request: Message) => void): unknown;
   set(name: string, value: string): unknown;
   on(event: 'response', listener: (response: { headers: { 'set-cookie'?: string | string[] } }) => void): unknown;
 }
@@ -37,6 +48,23 @@ export class CookieJar {
       else this.values.set(name, value);
     }
   }
+}
+
+/** Has an agent send a proof with each request that has none. Only when it is sent is it known where to. */
+export function proving(
+  proofFor: (method: string, url: string, accessToken?: string) => string,
+): (request: Message) => void {
+  return (request) => {
+    request.on('request', ({ method, url, req }) => {
+      if (req.getHeader('dpop') !== undefined) return;
+      const target = new URL(url);
+      const host = req.getHeader('host');
+      if (typeof host === 'string') target.host = host;
+      const authorization = req.getHeader('authorization');
+      const [, token] = (typeof authorization === 'string' && /^DPoP (.+)$/i.exec(authorization)) || [];
+      req.setHeader('dpop', proofFor(method, target.href, token));
+    });
+  };
 }
 
 /** Makes agents, where supertest is installed. */

@@ -8,6 +8,7 @@ import {
   OnSessionEvent,
   Public,
   ReqSession,
+  RequireDpop,
   RequireFresh,
   Roles,
   SessionGuard,
@@ -41,6 +42,15 @@ class AccountController {
     return 'fresh';
   }
 
+  @Public()
+  @Post('refresh')
+  async refresh(
+    @ReqSession() session: RequestSession,
+    @Body() { refreshToken }: { refreshToken: string },
+  ): Promise<unknown> {
+    return session.refresh(refreshToken);
+  }
+
   @Post('regenerate')
   @HttpCode(204)
   async regenerate(@ReqSession() session: RequestSession): Promise<void> {
@@ -57,6 +67,16 @@ class AccountController {
   @Post('login')
   async login(@ReqSession() session: RequestSession, @Body() { userId }: { userId: string }): Promise<void> {
     await session.start({ userId });
+  }
+}
+
+/** Only where the option `jwt.dpop` is set: an application does not start with such a route otherwise. */
+@Controller()
+class BoundController {
+  @RequireDpop()
+  @Get('bound')
+  bound(): string {
+    return 'bound';
   }
 }
 
@@ -78,7 +98,7 @@ function appModule(options: SessionModuleOptions = {}): new () => object {
         useFactory: () => ({ redis: 'redis://127.0.0.1:1', secrets: secretOf('sign-in-as'), jwt, ...options }),
       }),
     ],
-    controllers: [AccountController],
+    controllers: [AccountController, ...(options.jwt?.dpop === undefined ? [] : [BoundController])],
     providers: [Ends, { provide: APP_GUARD, useExisting: SessionGuard }],
   })
   class AppModule {}
@@ -146,6 +166,78 @@ describe.each(PLATFORMS)('signInAs, on %s', (platform) => {
     await sessions.advance('16m');
     const { body } = (await ann.agent.get('/me').expect(401)) as { body: unknown };
     expect(body).toMatchObject({ code: 'invalid_token' });
+  });
+
+  describe('with tokens that are bound to a key', () => {
+    const nonce = { mode: 'required', nonce: true } as const;
+    const publicUrl = { mode: 'required', publicUrl: 'https://api.example/v1' } as const;
+
+    it.each([['optional'], [nonce], [publicUrl]] as const)(
+      '%j: sends a proof with each request, and renews them',
+      async (dpop) => {
+        await start(platform, { jwt: { ...jwt, dpop } });
+        const ann = await signInAs(app, 'ann', { dpop: true });
+        expect(ann.cookie).toBeUndefined();
+        for (let request = 0; request < 2; request += 1) await ann.agent.get('/bound?page=2').expect(200, 'bound');
+        await sessions.advance('14m');
+        await ann.agent.get('/me').expect(200);
+        const { refreshToken } = ann;
+        const { body } = (await ann.agent.post('/refresh').send({ refreshToken }).expect(201)) as { body: unknown };
+        expect(body).toMatchObject({ tokens: { tokenType: 'DPoP' } });
+        // The agent proves the token that it sends, also one of a refresh.
+        const { tokens } = body as { tokens: { accessToken: string } };
+        await ann.agent.get('/bound').set('authorization', `DPoP ${tokens.accessToken}`).expect(200);
+      },
+    );
+
+    it('counts a proof once, and for its own request', async () => {
+      await start(platform, { jwt: { ...jwt, dpop: 'optional' } });
+      await app.listen(0, '127.0.0.1');
+      const url = (await app.getUrl()) + '/bound';
+      const ann = await signInAs(app, 'ann', { dpop: true });
+      const statusOf = async (headers: Readonly<Record<string, string>>, asked = url): Promise<number> =>
+        (await fetch(asked, { headers })).status;
+      const headers = ann.headersFor('get', url);
+      expect(await statusOf(headers)).toBe(200);
+      expect(await statusOf(headers)).toBe(401);
+      expect(await statusOf(ann.headersFor('POST', url))).toBe(401);
+      expect(await statusOf(ann.headers)).toBe(401);
+      expect(await statusOf({ authorization: `Bearer ${ann.accessToken}` })).toBe(401);
+      const bob = await signInAs(app, 'bob', { dpop: true });
+      expect(await statusOf(ann.headersFor('GET', url, bob.accessToken))).toBe(401);
+      const both = await signInAs(app, 'bob', { dpop: true, transport: 'both' });
+      await both.agent.get('/me').expect(200);
+      await both.agent.post('/refresh').send({ refreshToken: both.refreshToken }).expect(201);
+      await both.agent.get('/bound').set('dpop', 'a.b.c').set('authorization', `DPoP ${both.accessToken}`).expect(401);
+      expect(await statusOf(both.headersFor('GET', url))).toBe(401);
+      expect(await statusOf(both.headersFor('GET', url, both.accessToken))).toBe(200);
+      expect(() => ann.headersFor('GET', '/bound')).toThrow('is no absolute URL');
+    });
+
+    it('is the default for tokens where they must be bound', async () => {
+      await start(platform, { jwt: { ...jwt, dpop: 'required' } });
+      await (await signInAs(app, 'ann', { transport: 'bearer' })).agent.get('/bound').expect(200);
+      await (await signInAs(app, 'ann')).agent.get('/me').expect(200);
+      const unbound = await signInAs(app, 'ann', { transport: 'bearer', dpop: false });
+      const { body } = (await unbound.agent.get('/me').expect(401)) as { body: unknown };
+      expect(body).toMatchObject({ code: 'dpop_required' });
+    });
+
+    it('in a tenant, by its own nonces', async () => {
+      const tenant = ({ headers }: { headers: Record<string, unknown> }): string => headers['x-tenant'] as string;
+      await start(platform, { tenant, jwt: { ...jwt, dpop: nonce } });
+      const ann = await signInAs(app, 'ann', { tenant: 'acme', dpop: true });
+      await ann.agent.get('/bound').set('x-tenant', 'acme').expect(200);
+      await ann.agent.get('/bound').set('x-tenant', 'globex').expect(401);
+    });
+
+    it('says what is missing', async () => {
+      await start(platform);
+      await expect(signInAs(app, 'ann', { dpop: true })).rejects.toThrow('needs the option jwt.dpop');
+      await app.close();
+      await start(platform, { jwt: { ...jwt, dpop: 'optional' } });
+      await expect(signInAs(app, 'ann', { dpop: true, transport: 'cookie' })).rejects.toThrow("transport: 'cookie'");
+    });
   });
 
   it('moves time: freshness, the idle timeout and its event', async () => {
