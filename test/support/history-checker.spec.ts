@@ -86,6 +86,26 @@ describe('the checker of histories', () => {
     expect(checkHistory(inTurn(lives, request('s1', 'refused')), RULES).wrong).toEqual([]);
   });
 
+  it('lets a session end between the two instants at which its absolute end may lie', () => {
+    const lives: Deed = { kind: 'sign-in', user: 'ada', session: 's1', outcome: 'ok', endsAt: 65, mayEndAt: 45 };
+    const check = (...deeds: Deed[]): readonly string[] => checkHistory(inTurn(lives, ...deeds), RULES).wrong;
+    expect(check(request('s1', 'refused'))).toEqual([expect.stringMatching(/refused without/)]);
+    expect(check(endAll('unknown'), request('s1', 'refused'))).toEqual([]);
+    expect(check(list('s1'), request('s1', 'refused'))).toEqual([]);
+    expect(check(list('s1'), list('s1'), request('s1', 'accepted'))).toEqual([]);
+    expect(check(list('s1'), list('s1'), list('s1'), request('s1', 'accepted'))).toEqual([
+      expect.stringMatching(/absolute end/),
+    ]);
+  });
+
+  it('finds a family that forks although writes were lost, unless the later rotation is among them', () => {
+    const history = inTurn(signIn('s1'), refresh(0, 1), refresh(1, 2), refresh(0, 1));
+    const check = (from: number, to: number): readonly string[] =>
+      checkHistory(history, { limit: 2, lost: [{ from, to }] }).wrong;
+    expect(check(0, 5)).toEqual([expect.stringMatching(/after a later one/)]);
+    expect(check(40, 50)).toEqual([]);
+  });
+
   it('counts ends that an announced loss undid apart from wrong answers, and only those', () => {
     const history = inTurn(signIn('s1'), end('s1'), request('s1', 'accepted'));
     const during = { limit: 2, lost: [{ from: 20, to: 40 }] };

@@ -17,8 +17,10 @@ export type Deed =
       /** Null if unknown whether there is one. */
       readonly session: string | null;
       readonly outcome: 'ok' | 'refused' | 'unknown';
-      /** When the session must end, at the latest. */
+      /** When the session must have ended, at the latest. */
       readonly endsAt?: number;
+      /** When it may have ended by itself, at the earliest. Default `endsAt`. */
+      readonly mayEndAt?: number;
     }
   | { readonly kind: 'request'; readonly session: string; readonly outcome: 'accepted' | 'refused' | 'unknown' }
   | {
@@ -70,7 +72,7 @@ interface Sight {
  *   sessions of its user, a sign-in that evicts, its absolute end, or an announced loss.
  * - No list is longer than the limit, and none omits a session without a reason.
  * - A token family is linear: a refresh gives the presented generation or the next, and never an earlier one than a
- *   refresh that was completed before.
+ *   refresh that was completed before, unless that one may be lost.
  */
 export function checkHistory(history: readonly Recorded[], rules: HistoryRules): Verdict {
   const wrong: string[] = [];
@@ -105,7 +107,8 @@ export function checkHistory(history: readonly Recorded[], rules: HistoryRules):
   const mayBeGone = (session: string, by: number): boolean => {
     const signedIn = bySession.get(session);
     if (!signedIn || signedIn.did.outcome !== 'ok' || mayBeLost(signedIn)) return true;
-    if (signedIn.did.endsAt !== undefined && by >= signedIn.did.endsAt) return true;
+    const mayEndAt = signedIn.did.mayEndAt ?? signedIn.did.endsAt;
+    if (mayEndAt !== undefined && by >= mayEndAt) return true;
     if (ends.get(session)?.some(({ invokedAt }) => invokedAt <= by)) return true;
     // The user's other sign-ins that may have come later, each of which may have evicted it.
     const later = (byUser.get(signedIn.did.user) ?? []).filter(
@@ -115,7 +118,7 @@ export function checkHistory(history: readonly Recorded[], rules: HistoryRules):
     return later.length > rules.limit;
   };
 
-  const newest = new Map<string, { completedAt: number; generation: number }[]>();
+  const newest = new Map<string, { invokedAt: number; completedAt: number; generation: number }[]>();
   for (const { did, invokedAt, completedAt } of [...history].sort((a, b) => a.completedAt - b.completedAt)) {
     if (did.kind === 'request' && did.outcome === 'refused' && !mayBeGone(did.session, completedAt))
       wrong.push(`refused without a reason: ${did.session}`);
@@ -135,10 +138,10 @@ export function checkHistory(history: readonly Recorded[], rules: HistoryRules):
       if (did.returned !== did.presented && did.returned !== did.presented + 1)
         wrong.push(`generation ${did.returned} for generation ${did.presented}: ${did.session}`);
       const family = newest.get(did.session) ?? [];
-      const earlier = family.filter((each) => each.completedAt < invokedAt);
-      if (earlier.some(({ generation }) => generation > (did.returned ?? 0)) && losses.length === 0)
+      const earlier = family.filter((each) => each.completedAt < invokedAt && !mayBeLost(each));
+      if (earlier.some(({ generation }) => generation > (did.returned ?? 0)))
         wrong.push(`generation ${did.returned} after a later one: ${did.session}`);
-      family.push({ completedAt, generation: did.returned });
+      family.push({ invokedAt, completedAt, generation: did.returned });
       newest.set(did.session, family);
     }
   }

@@ -55,12 +55,21 @@ export async function startReplicatedRedis({
   }
 }
 
-/** Starts three Sentinels beside a primary with replicas. A primary that is silent for `downAfter` ms counts as down. */
+/**
+ * Starts three Sentinels beside a primary with replicas. A primary that is silent for `downAfter` ms counts as down; twice
+ * `failoverTimeout` ms must lie between two failovers that the Sentinels begin by themselves.
+ */
 export async function startSentinelRedis({
   replicas = 2,
   args = [],
   downAfter = 1_000,
-}: { replicas?: number; args?: string[]; downAfter?: number } = {}): Promise<SentinelRedis> {
+  failoverTimeout = 6_000,
+}: {
+  replicas?: number;
+  args?: string[];
+  downAfter?: number;
+  failoverTimeout?: number;
+} = {}): Promise<SentinelRedis> {
   const binary = requireServerBinary();
   const replicated = await startReplicatedRedis({ replicas, args });
   const sentinels: RedisServer[] = [];
@@ -72,7 +81,7 @@ export async function startSentinelRedis({
     const config = [
       `sentinel monitor ${NAME} 127.0.0.1 ${replicated.primary.port} 2`,
       `sentinel down-after-milliseconds ${NAME} ${downAfter}`,
-      `sentinel failover-timeout ${NAME} 6000`,
+      `sentinel failover-timeout ${NAME} ${failoverTimeout}`,
       `sentinel parallel-syncs ${NAME} 2`,
     ].join('\n');
     for (let index = 0; index < 3; index += 1) {

@@ -95,4 +95,21 @@ describe('startRedisCluster', () => {
       await cluster.stop();
     }
   });
+
+  it('gives each master a replica, which takes over when asked', async () => {
+    const cluster = await startRedisCluster({ masters: 3, replicas: true });
+    const [master, replica] = [cluster.servers[0], cluster.servers[3]].map((server) => new Redis(server?.url ?? ''));
+    try {
+      expect(cluster.servers).toHaveLength(6);
+      const roleOf = async (client: Redis | undefined): Promise<string> => String((await client?.role())?.[0]);
+      expect([await roleOf(master), await roleOf(replica)]).toEqual(['master', 'slave']);
+      await replica?.call('CLUSTER', 'FAILOVER');
+      while ((await roleOf(replica)) !== 'master') await new Promise((resolve) => setTimeout(resolve, 20));
+      while ((await roleOf(master)) !== 'slave') await new Promise((resolve) => setTimeout(resolve, 20));
+    } finally {
+      master?.disconnect();
+      replica?.disconnect();
+      await cluster.stop();
+    }
+  });
 });

@@ -39,11 +39,15 @@ export async function startRedis({ args = [], port }: { args?: string[]; port?: 
   }
 }
 
-/** Starts a cluster of masters without replicas which share all slots; resolves once every one of them calls the cluster ok. */
+/**
+ * Starts a cluster of masters which share all slots, with at most one replica each; resolves once every node calls the cluster
+ * ok. `servers` has the masters first; with replicas, that of the first master is the first of the others.
+ */
 export async function startRedisCluster({
   masters = 3,
+  replicas = false,
   args = [],
-}: { masters?: number; args?: string[] } = {}): Promise<RedisCluster> {
+}: { masters?: number; replicas?: boolean; args?: string[] } = {}): Promise<RedisCluster> {
   const binary = requireServerBinary();
   const clusterArgs = [
     '--cluster-enabled',
@@ -58,10 +62,13 @@ export async function startRedisCluster({
     await Promise.all(servers.map((server) => server.stop()));
   };
   try {
-    for (let i = 0; i < masters; i++) {
+    for (let i = 0; i < masters * (replicas ? 2 : 1); i++) {
       servers.push(await startRedisProcess({ binary, args: [...clusterArgs, ...args], pickPort: pickClusterPort }));
     }
-    await join(servers.map(({ port }) => port));
+    await join(
+      servers.map(({ port }) => port),
+      masters,
+    );
   } catch (error) {
     await stop();
     throw error;
@@ -89,19 +96,27 @@ async function pickClusterPort(): Promise<number> {
   throw new Error('found no pair of free ports for a cluster node and its bus');
 }
 
-async function join(ports: number[]): Promise<void> {
+/** The first nodes share the slots; each other one is the replica of one of them. */
+async function join(ports: number[], masters: number): Promise<void> {
   const clients = ports.map((port) => new Redis({ port, host: '127.0.0.1' }));
   try {
-    const share = Math.ceil(SLOTS / ports.length);
+    const share = Math.ceil(SLOTS / masters);
     for (const [i, client] of clients.entries()) {
       const from = i * share;
-      const slots = Array.from({ length: Math.min(share, SLOTS - from) }, (_, n) => from + n);
+      const slots = Array.from({ length: Math.max(0, Math.min(share, SLOTS - from)) }, (_, n) => from + n);
       // Nodes that meet with equal epochs first have to settle who is right, which takes seconds.
       await client.call('CLUSTER', 'SET-CONFIG-EPOCH', i + 1);
-      await client.call('CLUSTER', 'ADDSLOTS', ...slots);
+      if (i < masters) await client.call('CLUSTER', 'ADDSLOTS', ...slots);
     }
     for (const port of ports.slice(1)) await clients[0]?.call('CLUSTER', 'MEET', '127.0.0.1', port);
     await Promise.all(clients.map((client) => untilOk(client, ports.length)));
+    for (const [i, replica] of clients.slice(masters).entries()) {
+      const id = String(await clients[i]?.call('CLUSTER', 'MYID'));
+      await replica.call('CLUSTER', 'REPLICATE', id);
+    }
+    // Every node must know who replicates whom, or a failover would lack votes.
+    for (const client of clients) await untilTold(client, ports.length - masters);
+    for (const replica of clients.slice(masters)) await untilLinked(replica);
   } finally {
     for (const client of clients) client.disconnect();
   }
@@ -116,4 +131,23 @@ async function untilOk(client: Redis, nodes: number): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
   throw new Error(`the cluster did not come up within 15 s:\n${info}`);
+}
+
+async function untilTold(client: Redis, replicas: number): Promise<void> {
+  await untilSays(client, ['CLUSTER', 'NODES'], (text) => (text.match(/\bslave\b/g) ?? []).length === replicas);
+}
+
+async function untilLinked(replica: Redis): Promise<void> {
+  await untilSays(replica, ['INFO', 'replication'], (text) => text.includes('master_link_status:up\r'));
+}
+
+async function untilSays(client: Redis, command: [string, string], isDone: (text: string) => boolean): Promise<void> {
+  const deadline = Date.now() + 15_000;
+  let text = '';
+  while (Date.now() < deadline) {
+    text = String(await client.call(...command));
+    if (isDone(text)) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error(`the replicas of the cluster did not come up within 15 s:\n${text}`);
 }
