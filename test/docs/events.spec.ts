@@ -90,6 +90,8 @@ function sampleOf(type: SessionEvent['type']): SessionEvent {
     ...(type === 'binding-failed' && { step: 'refresh', reason: 'proof' }),
     since: 0,
     endedAgain: 1,
+    confirmed: 0,
+    wanted: 1,
     ...(type === 'admin-action' && { actor: 'root', action: 'end-user', ended: 1, completed: true }),
     ...(type === 'authenticated' && { amr: ['pwd'], step: 'sign-in' }),
     ...(type === 'sign-in-failed' && { reason: 'wrong-credentials', failed: ['pwd'], verified: [] }),

@@ -102,6 +102,8 @@ function describe(event: SessionEvent): [name: string, severity: EventSeverity, 
         'CRITICAL',
         { since: new Date(event.since).toISOString(), endedAgain: String(event.endedAgain) },
       ];
+    case 'end-unconfirmed':
+      return ['session_end_unconfirmed', 'WARN', { confirmed: String(event.confirmed), wanted: String(event.wanted) }];
     case 'authenticated':
       return [
         'authn_login_success',

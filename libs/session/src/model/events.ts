@@ -74,6 +74,19 @@ export interface WritesLostEvent extends EventBase {
   readonly endedAgain: number;
 }
 
+/**
+ * Too few replicas confirmed an end or a revocation in time (option `minReplicas`): it has happened on the primary, its
+ * caller got 503, and a failover may undo it. `userId` and `sessionId` are empty. Only the instance that asked announces
+ * it.
+ */
+export interface EndUnconfirmedEvent extends EventBase {
+  readonly type: 'end-unconfirmed';
+  /** How many replicas confirmed it. */
+  readonly confirmed: number;
+  /** The option `minReplicas`. */
+  readonly wanted: number;
+}
+
 /** The ways in which a client may differ from the one that signed in. */
 export type HijackSignal = 'fingerprint' | 'ip';
 
@@ -218,6 +231,7 @@ export type SessionEvent =
   | LimitReachedEvent
   | SessionDamagedEvent
   | WritesLostEvent
+  | EndUnconfirmedEvent
   | HijackSuspectedEvent
   | UseAfterEndEvent
   | NewDeviceEvent
@@ -275,6 +289,7 @@ const EVENT_TYPES: Readonly<Record<SessionEventType, true>> = {
   'limit-reached': true,
   damaged: true,
   'writes-lost': true,
+  'end-unconfirmed': true,
   'hijack-suspected': true,
   'use-after-end': true,
   'new-device': true,
@@ -296,6 +311,11 @@ export const SESSION_EVENT_NAMES: readonly SessionEventName[] = [
   ...SESSION_EVENT_TYPES,
   ...(Object.keys(ENDS_BY_KIND) as SessionEndKind[]),
 ];
+
+/** Whether an event is a matter of the server, and so of every tenant. */
+export function concernsAllTenants({ type }: SessionEvent): boolean {
+  return type === 'writes-lost' || type === 'end-unconfirmed';
+}
 
 /** Whether an event belongs to a tenant; '' means none. */
 export function isOfTenant(event: SessionEvent, tenant: string): boolean {

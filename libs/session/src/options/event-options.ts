@@ -66,6 +66,8 @@ const LEVELS: Readonly<Record<SessionEventType, EventLogLevel>> = {
   'rotation-lost': 'warn',
   damaged: 'warn',
   'writes-lost': 'error',
+  // The connection logs the trouble, once for many ends.
+  'end-unconfirmed': 'debug',
   authenticated: 'log',
   'sign-in-failed': 'warn',
   'request-refused': 'warn',

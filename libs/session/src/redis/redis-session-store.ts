@@ -7,7 +7,7 @@ import {
   SessionLimitError,
   StoreUnavailableError,
 } from '../model/errors.js';
-import { isOfTenant, withTenant, type SessionEvent } from '../model/events.js';
+import { concernsAllTenants, isOfTenant, withTenant, type SessionEvent } from '../model/events.js';
 import {
   isSessionId,
   isWellFormed,
@@ -441,8 +441,7 @@ export class RedisSessionStore extends SessionStore {
   }
 
   subscribe(listener: (event: SessionEvent) => void): () => void {
-    // Lost writes are a matter of the server, and so of every tenant.
-    const concerns = (event: SessionEvent): boolean => event.type === 'writes-lost' || isOfTenant(event, this.tenant);
+    const concerns = (event: SessionEvent): boolean => concernsAllTenants(event) || isOfTenant(event, this.tenant);
     return this.channel.subscribe((event) => (concerns(event) ? listener(event) : undefined));
   }
 

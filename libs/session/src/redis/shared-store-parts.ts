@@ -1,3 +1,4 @@
+import type { EndUnconfirmedEvent, WritesLostEvent } from '../model/events.js';
 import type { RedisClient } from '../options/redis-option.js';
 import { sidOf, userKeyOfSession } from '../model/ids.js';
 import type { StoreWait } from '../ports/store-wait.js';
@@ -65,7 +66,12 @@ export class SharedStoreParts {
     this.stream = this.options.eventStream && new RedisEventStream(this.connection, this.keys, this.channel);
     this.timeShift = timeShift;
     this.strict = strictRedis;
-    this.replicated = minReplicas > 0 ? new ReplicatedWrites(this.connection, minReplicas) : null;
+    this.replicated =
+      minReplicas > 0
+        ? new ReplicatedWrites(this.connection, minReplicas, (confirmed) =>
+            this.announce({ type: 'end-unconfirmed', confirmed, wanted: minReplicas }),
+          )
+        : null;
     this.scripts = new RedisScripts(
       new ScriptRunner(this.connection, {
         channel: this.channel.name,
@@ -82,10 +88,9 @@ export class SharedStoreParts {
     );
     this.buckets = new ExpiryBuckets(this.connection, this.keys, this.scripts, timeShift);
     const lease = new SweepLease(this.connection, this.channel, this.keys.sweeper);
-    this.lostWrites = new LostWrites(this.connection, this.keys, this.channel.origin, this.recentEnds, (found) => {
-      const at = this.connection.now() + timeShift();
-      this.channel.emit({ type: 'writes-lost', at, sessionId: '', userId: '', remote: false, ...found });
-    });
+    this.lostWrites = new LostWrites(this.connection, this.keys, this.channel.origin, this.recentEnds, (found) =>
+      this.announce({ type: 'writes-lost', ...found }),
+    );
     this.sweep = new SharedSweep(this.connection, this.channel, this.buckets, lease, timeShift);
   }
 
@@ -111,6 +116,16 @@ export class SharedStoreParts {
     this.channel.close();
     await this.replicated?.close();
     await this.connection.close();
+  }
+
+  /** To the listeners of this instance: what the servers did. */
+  private announce(
+    found:
+      | Pick<WritesLostEvent, 'type' | 'since' | 'endedAgain'>
+      | Pick<EndUnconfirmedEvent, 'type' | 'confirmed' | 'wanted'>,
+  ): void {
+    const at = this.connection.now() + this.timeShift();
+    this.channel.emit({ at, sessionId: '', userId: '', remote: false, ...found });
   }
 
   /** A session past its deadline stays dead without a record of it. */

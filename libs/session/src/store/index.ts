@@ -68,6 +68,7 @@ export type {
   SessionCreatedEvent,
   SessionDamagedEvent,
   WritesLostEvent,
+  EndUnconfirmedEvent,
   SessionEndKind,
   SessionEndedEvent,
   SessionEvent,

@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import type { SessionEvent } from '../../model/events.js';
+import { concernsAllTenants, type SessionEvent } from '../../model/events.js';
 import { DelegatingSessionStore } from '../delegating-session-store.js';
 import type { HearingWatch } from '../hearing-watch.js';
 import type { SessionAliases } from '../session-aliases.js';
@@ -87,9 +87,9 @@ export class TenantsSessionStore extends DelegatingSessionStore {
   override subscribe(listener: (event: SessionEvent) => void): () => void {
     return this.shared.subscribe((event) => {
       const { tenant } = event;
-      // Lost writes concern all tenants. Other events without one are of an application without tenants.
+      // Some concern all tenants. Other events without one are of an application without tenants.
       if (tenant !== undefined) this.scope.run(tenant, () => listener(event));
-      else if (event.type === 'writes-lost') this.scope.enter(null, () => listener(event));
+      else if (concernsAllTenants(event)) this.scope.enter(null, () => listener(event));
     });
   }
 

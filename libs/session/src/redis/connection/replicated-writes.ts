@@ -18,6 +18,8 @@ export class ReplicatedWrites {
   constructor(
     private readonly main: RedisConnection,
     private readonly minReplicas: number,
+    /** Called for each write that too few replicas confirmed. */
+    private readonly onUnconfirmed: (confirmed: number) => void = () => undefined,
   ) {}
 
   /**
@@ -53,6 +55,7 @@ export class ReplicatedWrites {
     if (Number(confirmed) < this.minReplicas) {
       const detail = `${confirmed} of ${this.minReplicas} replicas confirmed an end or revocation in time`;
       trouble.say('replicas', `${detail}: a failover may undo it. Check the replication of Redis.`);
+      this.onUnconfirmed(Number(confirmed));
       throw new StoreUnavailableError(
         'It is done, but too few replicas confirmed it in time: a failover may undo it. Try again until it succeeds.',
         { cause: new Error(detail) },

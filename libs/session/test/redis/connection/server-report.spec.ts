@@ -3,6 +3,7 @@ import { Redis } from 'ioredis';
 import { inStep, startReplicatedRedis } from '../../../../../test/support/redis-sentinels.js';
 import { startRedis, type RedisServer } from '../../../../../test/support/redis-server.js';
 import { startProxy, type TcpProxy } from '../../../../../test/support/tcp-proxy.js';
+import type { SessionEvent } from '../../../src/model/events.js';
 import { RedisConnection } from '../../../src/redis/connection/redis-connection.js';
 import { SMALLEST_RIGHTS } from '../../../src/redis/connection/server-report.js';
 import { RedisKeys } from '../../../src/redis/keys.js';
@@ -204,10 +205,16 @@ describe('ends that replicas must have (minReplicas)', () => {
     const connection = await RedisConnection.open(primary.url, { commandTimeout: 1_000 });
     const store = new RedisSessionStore(connection, { minReplicas: 1 });
     const blacklist = new RedisTokenBlacklist(connection, { minReplicas: 1 });
+    const unconfirmed: SessionEvent[] = [];
+    // Through the view of a tenant: it concerns all of them.
+    store.forTenant('acme').subscribe((event) => {
+      if (event.type === 'end-unconfirmed') unconfirmed.push(event);
+    });
     try {
       await store.ready();
       const [first, second] = [await store.create({ userId: 'ada' }), await store.create({ userId: 'bob' })];
       expect(await store.destroy(first.id)).toBe(true);
+      expect(unconfirmed).toEqual([]);
       const replica = new Redis((replicas[0] as RedisServer).url);
       await until(async () => (await replica.dbsize()) > 0);
       const inAnHour = Date.now() + 3_600_000;
@@ -218,6 +225,7 @@ describe('ends that replicas must have (minReplicas)', () => {
       expect((await store.read(first.id)).state).toBe('ended');
       expect(await ending).toMatchObject({ code: 'store_unavailable' });
       expect(await revoking).toMatchObject({ code: 'store_unavailable' });
+      expect(unconfirmed).toEqual([expect.objectContaining({ confirmed: 0, wanted: 1, remote: false })]);
       expect(logs.lines.filter((line) => line.includes('0 of 1 replicas')).length).toBeGreaterThan(0);
       // It changes nothing, over a connection that has written nothing. `WAIT` promises nothing of others' writes.
       const elsewhere = new RedisSessionStore(await RedisConnection.open(primary.url, { commandTimeout: 1_000 }), {
