@@ -91,7 +91,7 @@ describe('10,000 sessions expire under three instances that are killed in betwee
     // three, the one that holds the lease among them, then as many as leave one running.
     let killed = 0;
     const replacements: Promise<unknown>[] = [];
-    const giveUp = performance.now() + 25_000;
+    const giveUp = performance.now() + 90_000;
     while ((await listed()) > 0) {
       if (performance.now() > giveUp) throw new Error(`${await listed()} sessions are left`);
       await sleep(300);
@@ -106,7 +106,7 @@ describe('10,000 sessions expire under three instances that are killed in betwee
     await Promise.all(replacements);
     expect(killed).toBeGreaterThanOrEqual(2);
 
-    const waitUntil = performance.now() + 5_000;
+    const waitUntil = performance.now() + 20_000;
     while (published.size < SESSIONS && performance.now() < waitUntil) await sleep(20);
     expect(published.size).toBe(SESSIONS);
     expect([...published.keys()].every((id) => ids.has(id))).toBe(true);
@@ -128,5 +128,5 @@ describe('10,000 sessions expire under three instances that are killed in betwee
     const left = async (): Promise<string[]> => (await admin.keys('*')).filter((key) => !key.includes(':watermark:'));
     while ((await left()).length > 0 && performance.now() < waitUntil) await sleep(50);
     expect(await left()).toEqual([]);
-  }, 60_000);
+  }, 180_000);
 });

@@ -270,7 +270,7 @@ describe('two instances on one Redis', () => {
 });
 
 async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
-  const giveUp = performance.now() + 5_000;
+  const giveUp = performance.now() + 20_000;
   while (!(await isSo())) {
     if (performance.now() > giveUp) throw new Error(`still not so: ${isSo.toString()}`);
     await sleep(5);

@@ -79,7 +79,7 @@ describe.each(ADAPTERS)('Redis in trouble (ASVS 5.0, 16.5), %s', (adapter) => {
       const { status } = await browser.get('/me');
       if (status === 200) return Date.now() - back;
       if (status !== 503) throw new Error(`answered ${status} while Redis came back`);
-      if (Date.now() - back > 10_000) throw new Error('did not recover within 10 s');
+      if (Date.now() - back > 30_000) throw new Error('did not recover within 30 s');
       await sleep(50);
     }
   };
@@ -159,14 +159,15 @@ describe('a boot without Redis', () => {
     await expect(
       Sample.start({ env: { REDIS_URL: redis.url, SESSION_SECRET: SECRET, KEY_PREFIX: randomPrefix() } }),
     ).rejects.toThrow(/Redis is not reachable/);
-    expect(Date.now() - started).toBeLessThan(15_000);
+    // It waits for ten seconds; a machine that is slow to start the sample adds to them.
+    expect(Date.now() - started).toBeLessThan(40_000);
   });
 });
 
 async function untilHealthy(sample: Sample): Promise<void> {
-  const deadline = Date.now() + 10_000;
+  const deadline = Date.now() + 30_000;
   while ((await sample.browser().get('/health')).status !== 200) {
-    if (Date.now() > deadline) throw new Error('not healthy within 10 s');
+    if (Date.now() > deadline) throw new Error('not healthy within 30 s');
     await sleep(50);
   }
 }

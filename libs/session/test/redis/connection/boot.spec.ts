@@ -82,7 +82,7 @@ describe('a boot that cannot succeed', () => {
     } finally {
       spy.mockRestore();
     }
-    expect(logs.lines).toContainEqual(expect.stringMatching(/is 3600 s behind the clock of this machine.*NTP/));
+    expect(logs.lines).toContainEqual(expect.stringMatching(/is 3[56]\d\d s behind the clock of this machine.*NTP/));
   });
 });
 

@@ -1,5 +1,6 @@
 import { Redis } from 'ioredis';
 import {
+  inStep,
   startSentinelRedis,
   startReplicatedRedis,
   type SentinelRedis,
@@ -102,6 +103,11 @@ describe('a primary that was demoted', () => {
   });
 
   describe('by a planned failover of Sentinel (SENTINEL FAILOVER)', () => {
+    /**
+     * By when the switch is noticed, after the Sentinels name the new primary, ms: two seconds on an idle machine, and eleven
+     * without the detector.
+     */
+    const BY_THEN = 6_000;
     let redis: SentinelRedis;
 
     beforeAll(async () => {
@@ -110,23 +116,22 @@ describe('a primary that was demoted', () => {
 
     afterAll(() => redis?.stop());
 
-    it('under load: no wrong answer, no end undone that was answered two seconds after the promotion', async () => {
+    it('under load: no wrong answer, and soon after the promotion no end is undone any more', async () => {
       const connection = await RedisConnection.open(redis.options, { commandTimeout: 500 });
       const store = new RedisSessionStore(connection, { keyPrefix: PREFIX });
       await store.ready();
-      const kept = await store.create({ userId: 'kept' });
-      const victims: Session[] = [];
-      for (let user = 0; user < 400; user += 1) victims.push(await store.create({ userId: `user-${user}` }));
-      await pause(200);
+      const kept = await createIn(store, 'kept');
+      await inStep(await redis.current(), redis.replicas.length);
       const ended: { session: Session; at: number }[] = [];
       const wrong: unknown[] = [];
       let running = true;
       const load = Promise.all([
         (async () => {
-          for (const session of victims) {
-            if (!running) return;
-            if ((await unlessDown(store.destroy(session.id))) !== null) ended.push({ session, at: performance.now() });
+          for (let user = 0; running; user += 1) {
+            const session = await unlessDown(store.create({ userId: `user-${user}` }));
             await pause(10);
+            if (!session) continue;
+            if ((await unlessDown(store.destroy(session.id))) !== null) ended.push({ session, at: performance.now() });
           }
         })(),
         (async () => {
@@ -140,15 +145,17 @@ describe('a primary that was demoted', () => {
       await pause(300);
       await redis.failOver();
       const promotedAt = performance.now();
-      await until(() => ended.some(({ at }) => at > promotedAt + 3_000), 15_000);
+      await until(() => ended.some(({ at }) => at > promotedAt + BY_THEN + 1_000), 40_000);
       running = false;
       await load;
       expect(wrong).toEqual([]);
       const undone: number[] = [];
       for (const { session, at } of ended) {
-        if ((await store.read(session.id)).state === 'live') undone.push(at - promotedAt);
+        let snapshot = await unlessDown(store.read(session.id));
+        while (snapshot === null) snapshot = await unlessDown(store.read(session.id));
+        if (snapshot.state === 'live') undone.push(at - promotedAt);
       }
-      expect(undone.filter((after) => after > 2_000)).toEqual([]);
+      expect(undone.filter((after) => after > BY_THEN)).toEqual([]);
       await store.close();
     }, 60_000);
 
@@ -156,8 +163,9 @@ describe('a primary that was demoted', () => {
       const connection = await RedisConnection.open(redis.options, { commandTimeout: 500 });
       const store = new RedisSessionStore(connection, { keyPrefix: PREFIX });
       await store.ready();
-      const { id } = await store.create({ userId: 'hung' });
-      await pause(200);
+      const { id } = await createIn(store, 'hung');
+      // One of them may still be on its way to the primary of the test before.
+      await inStep(await redis.current(), 1);
       const hung = await redis.current();
       hung.pause();
       try {
@@ -166,7 +174,7 @@ describe('a primary that was demoted', () => {
           const snapshot = await unlessDown(store.read(id));
           states.add(snapshot?.state);
           return snapshot !== null;
-        }, 20_000);
+        }, 40_000);
         expect(states).toEqual(new Set([undefined, 'live']));
         expect(await redis.current()).not.toBe(hung);
       } finally {

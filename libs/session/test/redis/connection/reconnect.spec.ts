@@ -54,7 +54,8 @@ describe('a connection that breaks', () => {
     const { id } = await createIn(store);
     logs.lines.length = 0;
     await server.kill();
-    for (let turn = 0; turn < 30; turn += 1) {
+    // Fewer than fit into the ten seconds after which the line would come again.
+    for (let turn = 0; turn < 12; turn += 1) {
       await expect(store.read(id)).rejects.toBeInstanceOf(StoreUnavailableError);
       await pause(20);
     }
@@ -75,11 +76,19 @@ describe('a connection that breaks', () => {
     proxy.muteOpenLinks();
     await expect(store.read(id)).rejects.toBeInstanceOf(StoreUnavailableError);
     proxy.resetCounts();
-    for (let count = 0; count < 200; count += 1) {
-      await expect(store.read(id)).rejects.toBeInstanceOf(StoreUnavailableError);
+    // Until the connection is replaced, which may come sooner than the last of them on a slow machine.
+    let [refused, sent] = [0, 0];
+    while (refused < 200) {
+      const outcome = await store.read(id).catch((error: unknown) => error);
+      if (proxy.counts.connections > 0) break;
+      expect(outcome).toBeInstanceOf(StoreUnavailableError);
+      sent = proxy.counts.toServer;
+      refused += 1;
     }
-    // Two hundred refused requests sent no more than the odd one that finds out whether the server is back.
-    expect(proxy.counts.toServer).toBeLessThan(2_000);
+    // Where each waited for its timeout there would be four of them.
+    expect(refused).toBeGreaterThan(10);
+    // They sent no more than the odd one that finds out whether the server is back.
+    expect(sent).toBeLessThan(2_000);
     await until(() =>
       store.read(id).then(
         ({ state }) => state === 'live',
@@ -98,7 +107,7 @@ describe('a connection that breaks', () => {
     store.subscribe(({ sessionId }) => heard.push(sessionId));
     await store.ready();
     proxy.muteOpenLinks();
-    await until(() => gaps > 0, 12_000);
+    await until(() => gaps > 0, 30_000);
     // The other connection has gone mute as well, and is only now asked.
     const sent: string[] = [];
     await until(async () => {
@@ -106,7 +115,7 @@ describe('a connection that breaks', () => {
       if (session) sent.push(session.id);
       return sent.some((id) => heard.includes(id));
     });
-  }, 20_000);
+  });
 });
 
 describe('a wait that is bounded', () => {
