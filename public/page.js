@@ -148,7 +148,7 @@ function accountRow(account, onSignedOut) {
     await onSignedOut();
     (at('view-account').hidden ? at('sign-in-title') : at('accounts-title')).focus();
   };
-  return make('li', {}, [
+  return make('li', { className: 'wide' }, [
     make('div', {}, [
       make('h3', {}, [account.email]),
       ...(account.current
