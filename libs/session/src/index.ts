@@ -53,6 +53,7 @@ export type {
   SessionLifetimeOptions,
   SessionModuleOptions,
   SessionOptionsFactory,
+  SessionRealmOptions,
   SessionPreset,
 } from './options/session-module-options.js';
 export { SESSION_OPTIONS } from './options/tokens.js';
@@ -105,6 +106,7 @@ export {
   AllowPending,
   NoTouch,
   Public,
+  Realm,
   RequireDeviceBound,
   RequireDpop,
   RequireFresh,
@@ -137,4 +139,5 @@ export {
 
 export { takeUntilEnded } from './http/streams/take-until-ended.js';
 
-export { SessionModule } from './module/session.module.js';
+export { getSessionToken, InjectSession } from './module/realm-tokens.js';
+export { SessionModule, type SessionRealmAsyncOptions } from './module/session.module.js';

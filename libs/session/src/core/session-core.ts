@@ -56,6 +56,7 @@ import { TokenService } from '../tokens/token-service.js';
 import { loadJwtSigners } from './load-jwt-signers.js';
 import { loadTelemetry } from './load-telemetry.js';
 import { nearCacheCountsOf, nearCached, nearCachedBlacklist, stopsOf } from './near-cached.js';
+import type { SessionRealms } from './session-realms.js';
 import { blacklistOfTenants, ofTenant, ofTenants } from './of-tenant.js';
 
 /** The adapters of a core, which it never closes. */
@@ -67,6 +68,10 @@ export interface SessionCoreAdapters {
   readonly history?: SessionHistory;
   /** Default: from the option `telemetry`, with the store wrapped for it. */
   readonly telemetry?: SessionTelemetry;
+  /** The realms beside the application's own sessions. Default: routes of every realm get the sessions of this core. */
+  readonly realms?: SessionRealms;
+  /** Of the application, for a realm: each request has one tenant. */
+  readonly tenants?: RequestTenants;
 }
 
 export type SessionCore = Awaited<ReturnType<typeof createSessionCore>>;
@@ -80,6 +85,7 @@ export type SessionCore = Awaited<ReturnType<typeof createSessionCore>>;
  * Starts nothing: Nest's lifecycle hooks start and stop the parts, or `startSessionCore` without Nest.
  */
 export async function createSessionCore(options: ResolvedSessionOptions, adapters: SessionCoreAdapters) {
+  const { realms } = adapters;
   const telemetry = adapters.telemetry ?? (await loadTelemetry(options.telemetry));
   const kept = ofTenant(adapters.store, options.tenant);
   const store = ofTenants(nearCached(adapters.telemetry ? kept : telemetry.observe(kept), options), options);
@@ -91,7 +97,7 @@ export async function createSessionCore(options: ResolvedSessionOptions, adapter
   const cleanups = stopsOf(store, blacklist);
 
   const codec = new CredentialCodec(options.keys.credential, options.currentTenant);
-  const events = new SessionEvents(store);
+  const events = new SessionEvents(store, options.realm);
   const endedUses = new EndedSessionUses(events, store);
   const toucher = new SessionToucher(store, options);
   const authenticator = new SessionAuthenticator(store, codec, options, endedUses, toucher);
@@ -101,7 +107,7 @@ export async function createSessionCore(options: ResolvedSessionOptions, adapter
   const admin = new SessionAdminService(store, sessions, events);
   const tokens = new TokenService(store, codec, options, createSigner, endedUses, toucher);
 
-  const tenants = new RequestTenants(options);
+  const tenants = adapters.tenants ?? new RequestTenants(options);
   const clients = new ClientRecognition(options);
   const requestReports = new RequestReports(reports, options.security.ipPrivacy);
   const csrf = new CsrfPolicy(options, requestReports);
@@ -132,7 +138,16 @@ export async function createSessionCore(options: ResolvedSessionOptions, adapter
   );
   const users = new SessionUsers(options);
   const contexts = new RequestContexts(dpop?.challenges);
-  const admission = new SessionAdmission(contexts, requests, users, toucher, options, tenants, requestReports);
+  const admission = new SessionAdmission(
+    contexts,
+    requests,
+    users,
+    toucher,
+    options,
+    tenants,
+    requestReports,
+    realms && ((realm) => realms.require(realm).admission),
+  );
   const locator = new IpLocator(options);
   const signIn = new SignIn(
     sessions,
@@ -185,10 +200,13 @@ export async function createSessionCore(options: ResolvedSessionOptions, adapter
       dpop,
     ),
     watch,
+    realms && ((realm) => realms.require(realm).requestSessions),
   );
 
   return {
     options,
+    /** Undefined in a realm, and without Nest. */
+    realms,
     store,
     blacklist,
     history,

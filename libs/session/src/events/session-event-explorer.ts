@@ -1,7 +1,8 @@
-import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
-import { DiscoveryService, MetadataScanner } from '@nestjs/core';
+import { Logger, type OnModuleInit } from '@nestjs/common';
+import type { DiscoveryService, MetadataScanner } from '@nestjs/core';
 import { stackOf } from '../model/error-text.js';
 import { isNamed, type SessionEvent, type SessionEventName } from '../model/events.js';
+import { realmOf } from '../options/realm-mark.js';
 import { listenedNames } from './on-session-event.js';
 import { SessionEvents } from './session-events.js';
 
@@ -9,7 +10,6 @@ import { SessionEvents } from './session-events.js';
  * Finds methods decorated with `@OnSessionEvent()` and calls them. They are looked for at boot, or at the first event that comes
  * earlier: a hybrid application whose microservices alone are started never runs the hooks of its modules.
  */
-@Injectable()
 export class SessionEventExplorer implements OnModuleInit {
   private readonly logger = new Logger(SessionEvents.name);
   private readonly handlers = new Map<SessionEventName, ((event: SessionEvent) => void)[]>();
@@ -19,6 +19,8 @@ export class SessionEventExplorer implements OnModuleInit {
     private readonly discovery: DiscoveryService,
     private readonly scanner: MetadataScanner,
     events: SessionEvents,
+    /** Whose events they hear; '' for the application's own. */
+    private readonly realm = '',
   ) {
     events.all$.subscribe((event) => this.call(event));
   }
@@ -35,7 +37,7 @@ export class SessionEventExplorer implements OnModuleInit {
       if (typeof prototype !== 'object' || prototype === null || seen.has(isStatic ? instance : prototype)) continue;
       seen.add(isStatic ? instance : prototype);
       for (const key of this.scanner.getAllMethodNames(prototype)) {
-        const names = namesOf(prototype, key);
+        const names = this.namesOf(prototype, key);
         if (!names) continue;
         if (isStatic) this.attach(instance as Record<string, unknown>, key, names);
         else this.refuse(prototype, key);
@@ -48,6 +50,13 @@ export class SessionEventExplorer implements OnModuleInit {
     for (const [name, handlers] of this.handlers) {
       if (isNamed(event, name)) for (const handle of handlers) handle(event);
     }
+  }
+
+  private namesOf(prototype: object, key: string): readonly SessionEventName[] | undefined {
+    // Only methods: reading an accessor would run it.
+    const method: unknown = findDescriptor(prototype, key)?.value;
+    if (typeof method !== 'function' || realmOf(prototype.constructor, method) !== this.realm) return undefined;
+    return listenedNames(method);
   }
 
   private attach(instance: Record<string, unknown>, key: string, names: readonly SessionEventName[]): void {
@@ -70,12 +79,6 @@ export class SessionEventExplorer implements OnModuleInit {
       `${prototype.constructor.name}.${key} is never called for session events: its class is request-scoped. Move the method to a singleton provider.`,
     );
   }
-}
-
-function namesOf(prototype: object, key: string): readonly SessionEventName[] | undefined {
-  // Only methods: reading an accessor would run it.
-  const method: unknown = findDescriptor(prototype, key)?.value;
-  return typeof method === 'function' ? listenedNames(method) : undefined;
 }
 
 function findDescriptor(prototype: object, key: string): PropertyDescriptor | undefined {

@@ -27,8 +27,12 @@ export class SessionEvents implements OnModuleDestroy, OnApplicationShutdown {
     (subscriber) => this.listeners.add((event) => subscriber.next(event)),
   );
 
-  constructor(private readonly store: SessionStore) {
-    this.unsubscribe = store.subscribe((event) => this.listeners.emit(event));
+  /** @param realm The realm whose events these are; '' for the application's own. */
+  constructor(
+    private readonly store: SessionStore,
+    private readonly realm = '',
+  ) {
+    this.unsubscribe = store.subscribe((event) => this.emit(event));
   }
 
   /** The events with this name. */
@@ -47,12 +51,12 @@ export class SessionEvents implements OnModuleDestroy, OnApplicationShutdown {
    */
   publish(event: SessionEvent): void {
     // A custom store may lack this method.
-    if (this.store.publish?.(event) !== true) this.listeners.emit(event);
+    if (this.store.publish?.(event) !== true) this.emit(event);
   }
 
   /** Calls the listeners of this instance only. Never throws. */
   announceHere(event: SessionEvent): void {
-    this.listeners.emit(event);
+    this.emit(event);
   }
 
   /**
@@ -74,7 +78,7 @@ export class SessionEvents implements OnModuleDestroy, OnApplicationShutdown {
       group,
       async (event, delivery) => {
         try {
-          await handler(event, delivery);
+          await handler(this.named(event), delivery);
         } catch (error) {
           this.report(error);
           throw error;
@@ -99,6 +103,15 @@ export class SessionEvents implements OnModuleDestroy, OnApplicationShutdown {
     this.store.flushEvents?.();
     this.unsubscribe();
     this.listeners.clear();
+  }
+
+  private emit(event: SessionEvent): void {
+    this.listeners.emit(this.named(event));
+  }
+
+  /** Stores know of no realms: each has a prefix or an object of its own. */
+  private named(event: SessionEvent): SessionEvent {
+    return this.realm === '' ? event : { ...event, realm: this.realm };
   }
 
   private report(error: unknown): void {

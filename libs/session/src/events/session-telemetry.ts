@@ -2,6 +2,7 @@ import { StoreUnavailableError } from '../model/errors.js';
 import type { SessionEvent } from '../model/events.js';
 import type { SessionStore } from '../ports/session-store.js';
 import type { TelemetryCounter, TelemetryHistogram, TelemetryMeter, TelemetryTracer } from '../ports/telemetry.js';
+import { MeterOfRealm } from './meter-of-realm.js';
 import { ObservedSessionStore, type StoreOperation } from './observed-session-store.js';
 
 /** Instrumentation scope of every metric and span. */
@@ -41,6 +42,11 @@ export class SessionTelemetry {
     private readonly tracer: TelemetryTracer | null,
   ) {
     this.instruments = meter && makeInstruments(meter);
+  }
+
+  /** The same for the sessions of a realm: each measurement has its name as the attribute `realm`. */
+  forRealm(realm: string): SessionTelemetry {
+    return new SessionTelemetry(this.meter && new MeterOfRealm(this.meter, realm), this.tracer);
   }
 
   /** The store with its operations counted, timed and traced, or the store itself without meter and tracer. */

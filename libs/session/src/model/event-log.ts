@@ -29,9 +29,17 @@ const ORDINARY: readonly EndReason[] = ['idle', 'absolute', 'evicted', 'replaced
  * `malicious_cors`); names outside of it begin with `session_`. Control characters are escaped.
  */
 export function logEntryOf(event: SessionEvent): EventLogEntry {
-  const { at, userId, sessionId } = event;
+  const { at, userId, sessionId, realm } = event;
   const [name, severity, details] = describe(event);
-  const entry = { event: name, severity, at: new Date(at).toISOString(), userId, sessionId, ...details };
+  const entry = {
+    event: name,
+    severity,
+    at: new Date(at).toISOString(),
+    userId,
+    sessionId,
+    ...details,
+    ...(realm !== undefined && { realm }),
+  };
   return Object.fromEntries(
     Object.entries(entry).map(([key, value]) => [key, oneLine(value)]),
   ) as unknown as EventLogEntry;

@@ -9,6 +9,8 @@ interface EventBase {
   readonly userId: string;
   /** The user's tenant; absent without tenants. */
   readonly tenant?: string;
+  /** The realm of the session; absent for the application's own. */
+  readonly realm?: string;
   /** True when another instance announced it. */
   readonly remote: boolean;
 }

@@ -19,6 +19,8 @@ import { SessionAdapters } from './session-adapters.js';
 /** Waits for the store at boot, and closes it once no more requests can arrive. */
 @Injectable()
 export class SessionLifecycle implements OnModuleInit, BeforeApplicationShutdown, OnApplicationShutdown {
+  private finished: Promise<void> | null = null;
+
   constructor(
     private readonly store: SessionStore,
     private readonly adapters: SessionAdapters,
@@ -36,7 +38,7 @@ export class SessionLifecycle implements OnModuleInit, BeforeApplicationShutdown
       await this.store.ready();
     } catch (error) {
       // A failed boot must not leave a connection that keeps the process alive.
-      await this.adapters.close();
+      await this.adapters.abandon();
       throw error;
     }
   }
@@ -48,11 +50,20 @@ export class SessionLifecycle implements OnModuleInit, BeforeApplicationShutdown
 
   /** No earlier: the last requests are answered between `onModuleDestroy` and this hook. */
   async onApplicationShutdown(): Promise<void> {
+    await this.finish();
+    await this.adapters.close();
+  }
+
+  /** Done once, while the adapters are open: those of a realm close with the application's, whichever Nest shuts down first. */
+  finish(): Promise<void> {
+    return (this.finished ??= this.settle());
+  }
+
+  private async settle(): Promise<void> {
     await this.toucher.settle();
     this.events.onApplicationShutdown();
     await this.history.settle();
     this.core.cleanUp();
-    await this.adapters.close();
   }
 
   private warnOfInsecureCookie(): void {

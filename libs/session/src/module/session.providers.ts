@@ -1,6 +1,14 @@
 import type { InjectionToken, ModuleMetadata, Provider } from '@nestjs/common';
-import { APP_FILTER, APP_GUARD, ModulesContainer } from '@nestjs/core';
+import {
+  APP_FILTER,
+  APP_GUARD,
+  ApplicationConfig,
+  DiscoveryService,
+  MetadataScanner,
+  ModulesContainer,
+} from '@nestjs/core';
 import { createSessionCore, type SessionCore } from '../core/session-core.js';
+import { SessionRealms } from '../core/session-realms.js';
 import { SESSION_CORE } from '../core/tokens.js';
 import { EndedSessionUses } from '../events/ended-session-uses.js';
 import { SessionEventExplorer } from '../events/session-event-explorer.js';
@@ -51,7 +59,11 @@ import { RAW_SESSION_OPTIONS } from './tokens.js';
 
 /** The adapters of the core. Each can be overridden, and the override reaches every part. */
 const adapters: Provider[] = [
-  SessionAdapters,
+  {
+    provide: SessionAdapters,
+    inject: [SESSION_OPTIONS],
+    useFactory: (options: ResolvedSessionOptions) => new SessionAdapters(options),
+  },
   {
     provide: SessionTelemetry,
     inject: [SESSION_OPTIONS],
@@ -74,14 +86,15 @@ const adapters: Provider[] = [
 
 const core: Provider = {
   provide: SESSION_CORE,
-  inject: [SESSION_OPTIONS, SessionStore, TokenBlacklist, SessionHistory, SessionTelemetry],
+  inject: [SESSION_OPTIONS, SessionStore, TokenBlacklist, SessionHistory, SessionTelemetry, SessionRealms],
   useFactory: (
     options: ResolvedSessionOptions,
     store: SessionStore,
     blacklist: TokenBlacklist,
     history: SessionHistory,
     telemetry: SessionTelemetry,
-  ) => createSessionCore(options, { store, blacklist, history, telemetry }),
+    realms: SessionRealms,
+  ) => createSessionCore(options, { store, blacklist, history, telemetry, realms }),
 };
 
 /** Provides a part of the core. Nest calls the part's lifecycle hooks, so each part must have only one token. */
@@ -133,6 +146,7 @@ export const SESSION_PROVIDERS: Provider[] = [
       return resolveSessionOptions(requireOptions(options));
     },
   },
+  SessionRealms,
   ...adapters,
   core,
   ...services,
@@ -140,8 +154,17 @@ export const SESSION_PROVIDERS: Provider[] = [
   ...background,
   ...guards,
   ApplicationSecurityRegistration,
-  SessionEventExplorer,
-  RouteRuleCheck,
+  {
+    provide: SessionEventExplorer,
+    inject: [DiscoveryService, MetadataScanner, SessionEvents],
+    useFactory: (discovery: DiscoveryService, scanner: MetadataScanner, events: SessionEvents) =>
+      new SessionEventExplorer(discovery, scanner, events),
+  },
+  {
+    provide: RouteRuleCheck,
+    inject: [ApplicationConfig, DiscoveryService, MetadataScanner, SESSION_OPTIONS, SessionRealms],
+    useFactory: (...parts: ConstructorParameters<typeof RouteRuleCheck>) => new RouteRuleCheck(...parts),
+  },
   SessionLifecycle,
   DeviceBoundRoutes,
   tenantMount,
@@ -158,6 +181,9 @@ export const SESSION_EXPORTS: NonNullable<ModuleMetadata['exports']> = [
   SessionHistory,
   SessionTelemetry,
   TokenBlacklist,
+  // For realms.
+  SessionAdapters,
+  SessionRealms,
   ...[...services, ...parts].map(({ provide }) => provide as SessionExport),
   ...guards,
 ];

@@ -83,11 +83,13 @@ export function resolveRefreshCookie(
  * The cookie that recognises a browser: like the session cookie, but Lax, so that it is sent when a user follows a
  * link.
  *
+ * @param realm '' for the application's own.
  * @throws {ConfigurationError}
  */
-export function resolveDeviceCookie(session: ResolvedCookieOptions): ResolvedCookieOptions {
+export function resolveDeviceCookie(session: ResolvedCookieOptions, realm = ''): ResolvedCookieOptions {
   const { secure, domain, path } = session;
-  const name = !secure ? 'device' : domain === undefined && path === '/' ? '__Host-device' : '__Secure-device';
+  const prefix = !secure ? '' : domain === undefined && path === '/' ? '__Host-' : '__Secure-';
+  const name = `${prefix}device${realm === '' ? '' : `-${realm}`}`;
   if (name === session.name)
     refuse('cookie.name', `${name} is the name of the cookie for device.cookie; choose another`);
   return resolveCookieOptions({ ...session, httpOnly: true, name, sameSite: 'lax', former: [] });

@@ -10,7 +10,7 @@ import type { ParsedOptions } from './options-schema.js';
 import { parseOptions } from './parse-options.js';
 import { withPreset } from './presets.js';
 import type { ResolvedLifetimeOptions, ResolvedSecurityOptions, ResolvedSessionOptions } from './resolved-options.js';
-import { deriveKeys } from './session-keys.js';
+import { deriveKeys, type SessionKeys } from './session-keys.js';
 import type { MaxSessionsPerUser, SessionModuleOptions } from './session-module-options.js';
 import { resolveStoreOptions } from './store-options.js';
 
@@ -23,17 +23,31 @@ const DAY = 24 * 60 * MINUTE;
 /** A shorter timeout is most likely a number of seconds, ms. */
 const SHORTEST_TIMEOUT = 1_000;
 
+/** What the options of a realm do not say. */
+export interface RealmBase {
+  readonly realm: string;
+  readonly keys: SessionKeys;
+  readonly keyPrefix: string;
+  /** The options of the application. */
+  readonly root: ResolvedSessionOptions;
+}
+
 /**
  * Checks the options of a user and fills in the defaults.
  *
  * @throws {ConfigurationError} for a wrong or unknown option, with the fix.
  */
 export function resolveSessionOptions(given: SessionModuleOptions = {}): ResolvedSessionOptions {
+  return resolveOptions(given, null);
+}
+
+/** @param base Null for the application's own sessions. */
+export function resolveOptions(given: SessionModuleOptions, base: RealmBase | null): ResolvedSessionOptions {
   const options = requireOptions(given);
   const parsed = parseOptions(withPreset(withoutFalse(options)));
   const session = resolveLifetime(parsed.session);
   const { maxSessionsPerUser, onLimit } = session;
-  const keys = deriveKeys(options);
+  const keys = base?.keys ?? deriveKeys(options);
   const cookie = resolveCookieOptions(parsed.cookie);
   const deviceBound = resolveDeviceBound(parsed.deviceBound, cookie, options.store);
   if (parsed.accounts && deviceBound) {
@@ -48,14 +62,22 @@ export function resolveSessionOptions(given: SessionModuleOptions = {}): Resolve
   const tenantOf = typeof parsed.tenant === 'function' ? parsed.tenant : null;
   const tenant = typeof parsed.tenant === 'function' ? '' : parsed.tenant;
   const scope = tenantOf && new TenantScope();
-  const resolved: Omit<ResolvedSessionOptions, 'redis' | 'expressSession' | 'telemetry'> = freeze({
-    store: options.store,
-    blacklist: options.blacklist,
-    keys,
-    keyPrefix: parsed.keyPrefix,
+  const shared = sharedWith(base?.root) ?? {
     tenant,
     tenants: tenantOf && scope && { of: tenantOf, scope },
     currentTenant: scope ? () => scope.current() : () => tenant,
+    commandTimeout: parsed.commandTimeout,
+    minReplicas: parsed.minReplicas,
+    strictRedis: parsed.strictRedis,
+    clockTolerance: parsed.clockTolerance,
+  };
+  const resolved: Omit<ResolvedSessionOptions, 'redis' | 'expressSession' | 'telemetry'> = freeze({
+    store: options.store,
+    blacklist: options.blacklist,
+    ...shared,
+    realm: base?.realm ?? '',
+    keys,
+    keyPrefix: base?.keyPrefix ?? parsed.keyPrefix,
     session,
     cookie,
     jwt: parsed.jwt && {
@@ -72,10 +94,6 @@ export function resolveSessionOptions(given: SessionModuleOptions = {}): Resolve
     events: parsed.events,
     history: parsed.history,
     sweeper: options.sweeper === false ? null : parsed.sweeper,
-    commandTimeout: parsed.commandTimeout,
-    minReplicas: parsed.minReplicas,
-    strictRedis: parsed.strictRedis,
-    clockTolerance: parsed.clockTolerance,
     resolveUser: options.resolveUser,
     beforeStart: options.beforeStart,
     locate: options.locate,
@@ -87,7 +105,7 @@ export function resolveSessionOptions(given: SessionModuleOptions = {}): Resolve
       // A function is called at each sign-in; this default is for direct users of the store.
       limit: { max: typeof maxSessionsPerUser === 'number' ? maxSessionsPerUser : 5, onLimit },
       maxRecordBytes: parsed.session.maxRecordBytes,
-      tenant,
+      tenant: shared.tenant,
       eventStream: parsed.events.stream,
       deviceBinding: deviceBound !== null,
     }),
@@ -95,10 +113,17 @@ export function resolveSessionOptions(given: SessionModuleOptions = {}): Resolve
   // ioredis options, telemetry providers and the store options of express-session are the user's objects.
   return Object.freeze({
     ...resolved,
-    redis: parsed.redis,
+    redis: base ? base.root.redis : parsed.redis,
     expressSession: resolveExpressSession(parsed.expressSession),
-    telemetry: parsed.telemetry && Object.freeze({ ...parsed.telemetry }),
+    telemetry: base ? base.root.telemetry : parsed.telemetry && Object.freeze({ ...parsed.telemetry }),
   });
+}
+
+/** What a realm shares with the application; undefined for the application itself. */
+function sharedWith(root: ResolvedSessionOptions | undefined) {
+  if (!root) return undefined;
+  const { tenant, tenants, currentTenant, commandTimeout, minReplicas, strictRedis, clockTolerance } = root;
+  return { tenant, tenants, currentTenant, commandTimeout, minReplicas, strictRedis, clockTolerance };
 }
 
 /** `sweeper: false` is resolved separately, so that errors are about the object and not about the union. */

@@ -22,6 +22,10 @@ export interface ResolvedSessionOptions {
   readonly redis: RedisOption | undefined;
   readonly store: SessionStore | undefined;
   readonly blacklist: TokenBlacklist | undefined;
+  /** '' for the application's own sessions. */
+  readonly realm: string;
+  /** In a test of the application: makes the adapters of a realm in memory. */
+  readonly realmAdapters?: (options: ResolvedSessionOptions) => { store: SessionStore; blacklist: TokenBlacklist };
   readonly keys: SessionKeys;
   readonly keyPrefix: string;
   /** The one tenant of the application; '' without tenants, and in an application that serves many. */

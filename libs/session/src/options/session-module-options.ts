@@ -308,6 +308,35 @@ export interface SessionModuleOptions {
   mergeAnonymous?: (anonymous: SessionData, user: SessionData) => SessionData | Promise<SessionData>;
 }
 
+/**
+ * Options of `SessionModule.forFeature`: those of a realm, which has sessions, cookies and policies of its own. An option that is not
+ * set has its default, whatever `forRoot` says; Redis, secrets, key prefix, tenant, telemetry and timeouts of commands are shared.
+ */
+export interface SessionRealmOptions extends Pick<
+  SessionModuleOptions,
+  | 'preset'
+  | 'store'
+  | 'blacklist'
+  | 'session'
+  | 'cookie'
+  | 'jwt'
+  | 'reuseDetection'
+  | 'security'
+  | 'accounts'
+  | 'device'
+  | 'nearCache'
+  | 'events'
+  | 'history'
+  | 'sweeper'
+  | 'resolveUser'
+  | 'beforeStart'
+  | 'locate'
+  | 'mergeAnonymous'
+> {
+  /** The name of the realm: 1 to 32 lower-case letters, digits and `-`, beginning with a letter. */
+  realm: string;
+}
+
 /** A class that creates the options: for `forRootAsync({ useClass })` and `({ useExisting })`. */
 export interface SessionOptionsFactory {
   createSessionOptions(): SessionModuleOptions | Promise<SessionModuleOptions>;

@@ -26,6 +26,7 @@ const NO_TOKEN = 'No auth token';
 export class JwtAuthGuard extends AuthGuard() implements OnModuleInit {
   /** Set by the base class from `PassportModule`, where an application imports it. */
   declare protected options: Record<string, unknown>;
+  private readonly ofRealms = new Map<string, this>();
 
   constructor(@Optional() @Inject(SESSION_CORE) private readonly given?: SessionCore) {
     // The strategy is not asked for before a request, so that one of the application's own may be made first.
@@ -34,13 +35,13 @@ export class JwtAuthGuard extends AuthGuard() implements OnModuleInit {
 
   /** @throws {ConfigurationError} without `SessionModule`. */
   onModuleInit(): void {
-    void this.core;
+    void this.own;
   }
 
   /** True at once where a near cache lets the request in: Nest then waits for nothing. */
   override canActivate(context: ExecutionContext): boolean | Promise<boolean> {
     if (routeRulesOf(context).public) return true;
-    const isKnown = this.isPlain(context) && this.core.admission.admitsKnown(context, { only: 'bearer' });
+    const isKnown = this.isPlain(context) && this.own.admission.admitsKnown(context, { only: 'bearer' });
     return isKnown || this.ask(context);
   }
 
@@ -48,7 +49,7 @@ export class JwtAuthGuard extends AuthGuard() implements OnModuleInit {
     const exchange = findExchange(context);
     if (!exchange) throw withoutRequest(context);
     try {
-      return await this.core.tenants.within(exchange, () => this.admits(context, exchange));
+      return await this.own.tenants.within(exchange, () => this.admits(context, exchange));
     } catch (error) {
       throw error instanceof SessionError ? refusalFor(error, exchange) : error;
     }
@@ -57,15 +58,17 @@ export class JwtAuthGuard extends AuthGuard() implements OnModuleInit {
   private async admits(context: ExecutionContext, exchange: HttpExchange): Promise<boolean> {
     // Passport takes requests. A socket was opened by one, but each of its messages is checked by itself.
     if (exchange.isUpgrade && context.getType<string>() !== 'http') {
-      await this.core.admission.admit(context, { only: 'bearer' });
+      await this.own.admission.admit(context, { only: 'bearer' });
       return true;
     }
     if (this.isPlain(context) && (await this.admitsDirectly(context))) return true;
     // Without this, the application's own PassportModule would select its default strategy.
-    this.options = { ...this.options, defaultStrategy: strategyOf(this.core).name, session: false };
-    await super.canActivate(context);
+    const core = this.coreOf(context);
+    const guard = this.forRealm(core);
+    guard.options = { ...this.options, defaultStrategy: strategyOf(core).name, session: false };
+    await super.canActivate.call(guard, context);
     if (this.isGuest(context)) return true;
-    await this.core.admission.admit(context, { only: 'bearer' });
+    await this.own.admission.admit(context, { only: 'bearer' });
     return true;
   }
 
@@ -74,15 +77,16 @@ export class JwtAuthGuard extends AuthGuard() implements OnModuleInit {
    * the application, and nobody has set the request's user before.
    */
   private isPlain(context: ExecutionContext): boolean {
-    const isOwn = this.constructor === JwtAuthGuard && strategyOf(this.core).constructor === JwtStrategy;
-    if (!isOwn || !this.core.tokens.enabled || this.options['property'] !== undefined) return false;
+    const core = this.coreOf(context);
+    const isOwn = this.constructor === JwtAuthGuard && strategyOf(core).constructor === JwtStrategy;
+    if (!isOwn || !core.tokens.enabled || this.options['property'] !== undefined) return false;
     const { user } = this.getRequest(context) as { user?: unknown };
     return user === undefined || user === null;
   }
 
   /** Lets a request with a bearer token in, or throws as passport's way would; false for a request without one. */
   private async admitsDirectly(context: ExecutionContext): Promise<boolean> {
-    const { admission, contexts, requests, tokens } = this.core;
+    const { admission, contexts, requests, tokens } = this.coreOf(context);
     const exchange = findExchange(context);
     const token = exchange && wellFormedToken(exchange, requests.takesDpop);
     if (!exchange || token === null) return false;
@@ -113,8 +117,25 @@ export class JwtAuthGuard extends AuthGuard() implements OnModuleInit {
     return (user === null || user === undefined) && roles === null && maxAge === null && !deviceBound && !dpop;
   }
 
-  private get core(): SessionCore {
+  private get own(): SessionCore {
     return requireModule(this.given, JwtAuthGuard.name);
+  }
+
+  /** That of the route's realm. */
+  private coreOf(context: ExecutionContext): SessionCore {
+    const { own } = this;
+    const { realm } = routeOf(context);
+    // The registry knows only the part of a core that is below passport.
+    return realm === '' || !own.realms ? own : (own.realms.require(realm) as SessionCore);
+  }
+
+  /** This guard, with a strategy of the realm's own: passport's guard keeps its name while it waits. */
+  private forRealm(core: SessionCore): this {
+    const { realm } = core.options;
+    if (realm === '') return this;
+    const guard = this.ofRealms.get(realm) ?? (Object.create(this) as this);
+    this.ofRealms.set(realm, guard);
+    return guard;
   }
 
   /**
@@ -139,7 +160,7 @@ export class JwtAuthGuard extends AuthGuard() implements OnModuleInit {
         : isMissing
           ? new AuthenticationError('session_required', 'Sign in first.')
           : invalidToken('forged');
-    const { contexts, requestReports } = this.core;
+    const { contexts, requestReports } = this.coreOf(context);
     if (exchange) requestReports.refused(reason, contexts.of(exchange));
     throw refusalFor(reason, exchange);
   }

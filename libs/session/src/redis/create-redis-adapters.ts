@@ -1,19 +1,32 @@
 import { ConfigurationError } from '../model/errors.js';
 import type { ResolvedSessionOptions } from '../options/resolved-options.js';
 import type { ListenerErrorHandler } from '../ports/listeners.js';
+import type { OpenConnection } from './connection/open-connection.js';
 import { RedisConnection } from './connection/redis-connection.js';
 import { RedisSessionStore } from './redis-session-store.js';
 import { RedisTokenBlacklist } from './redis-token-blacklist.js';
 
-/** Both adapters on one connection. Closing the store closes the connection if it was opened here. */
+export interface RedisAdapters {
+  readonly store: RedisSessionStore;
+  readonly blacklist: RedisTokenBlacklist;
+  readonly connection: OpenConnection;
+}
+
+/**
+ * Both adapters on one connection. Closing the store closes the connection, unless its client was adopted.
+ *
+ * @param open A connection to share. Default: a new one.
+ */
 export async function createRedisAdapters(
   options: ResolvedSessionOptions,
   onListenerError?: ListenerErrorHandler,
-): Promise<{ store: RedisSessionStore; blacklist: RedisTokenBlacklist }> {
+  open?: OpenConnection,
+): Promise<RedisAdapters> {
   const { redis, adapter, keyPrefix, commandTimeout, clockTolerance, minReplicas, strictRedis } = options;
   if (redis === undefined) throw new ConfigurationError('redis: nothing to connect to. Set the option "redis".');
-  const connection = await RedisConnection.open(redis, { commandTimeout });
+  const connection = open ?? (await RedisConnection.open(redis, { commandTimeout }));
   return {
+    connection,
     store: new RedisSessionStore(connection, {
       ...adapter,
       keyPrefix,

@@ -152,6 +152,11 @@ export class RedisSessionStore extends SessionStore {
     return tenant === this.tenant ? this : new RedisSessionStore(this.shared, { tenant });
   }
 
+  /** Prefix of every key. */
+  get keyPrefix(): string {
+    return this.shared.keyPrefix;
+  }
+
   /** Number of messages on the channel that this library did not publish. */
   get ignoredMessages(): number {
     return this.channel.ignored;

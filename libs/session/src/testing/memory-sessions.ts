@@ -23,19 +23,34 @@ export interface MemorySessionsOptions {
 export class MemorySessions {
   private readonly clock = new TestClock();
   private kept: MemorySessionStore | null = null;
+  private readonly ofRealms: MemorySessionStore[] = [];
 
   /** @internal The options of the application, with adapters in memory. */
   readonly resolve = (given: SessionModuleOptions): ResolvedSessionOptions => {
     const { redis: _redis, store: _store, blacklist: _blacklist, ...options } = requireOptions(given);
     const resolved = resolveSessionOptions(options);
-    const store = new MemorySessionStore({ ...resolved.adapter, clock: this.clock.now });
-    const { clockTolerance, tenant } = resolved;
+    const { store, blacklist } = this.adapters(resolved);
     this.kept = store;
-    const blacklist = new MemoryTokenBlacklist({ clockTolerance, tenant, clock: this.clock.now });
-    return Object.freeze({ ...resolved, store, blacklist, nearCache: null });
+    const realmAdapters = (ofRealm: ResolvedSessionOptions): ReturnType<MemorySessions['adapters']> => {
+      const made = this.adapters(ofRealm);
+      this.ofRealms.push(made.store);
+      return made;
+    };
+    return Object.freeze({ ...resolved, store, blacklist, nearCache: null, realmAdapters });
   };
 
-  /** Where the sessions are kept. @throws {ConfigurationError} before the module is compiled. */
+  private adapters({ adapter, clockTolerance, tenant }: ResolvedSessionOptions): {
+    store: MemorySessionStore;
+    blacklist: MemoryTokenBlacklist;
+  } {
+    const clock = this.clock.now;
+    return {
+      store: new MemorySessionStore({ ...adapter, clock }),
+      blacklist: new MemoryTokenBlacklist({ clockTolerance, tenant, clock }),
+    };
+  }
+
+  /** Where the application's own sessions are kept; those of realms are in stores of their own. @throws {ConfigurationError} before the module is compiled. */
   get store(): MemorySessionStore {
     if (this.kept) return this.kept;
     throw new ConfigurationError(
@@ -56,7 +71,7 @@ export class MemorySessions {
    */
   async advance(duration: Duration): Promise<void> {
     this.clock.advance(duration);
-    await this.store.sweep();
+    for (const store of [this.store, ...this.ofRealms]) await store.sweep();
   }
 }
 

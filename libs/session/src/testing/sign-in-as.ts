@@ -6,6 +6,7 @@ import { exchangeOfRequest } from '../http/exchange/http-exchange.js';
 import { ConfigurationError } from '../model/errors.js';
 import { clientDigestOf } from '../model/fingerprint.js';
 import type { Session } from '../model/session.js';
+import { getSessionToken } from '../module/realm-tokens.js';
 import { CookieJar, loadAgents, proving, withoutSupertest, type TestAgent } from './test-agent.js';
 import { TestDpopKey } from './test-dpop.js';
 import { newSessionOf, type TestUser } from './test-user.js';
@@ -30,6 +31,8 @@ export interface SignInAsOptions {
    * header that your function reads on the agent.
    */
   tenant?: string;
+  /** The realm to sign in to. Default: the application's own sessions. */
+  realm?: string;
 }
 
 /** A client that is signed in. */
@@ -79,8 +82,9 @@ export async function signInAs(
   user: TestUser,
   options: SignInAsOptions = {},
 ): Promise<SignedInClient> {
-  const core = app.get<SessionCore>(SESSION_CORE, { strict: false });
-  const { tenant } = options;
+  const { tenant, realm } = options;
+  const token = realm === undefined ? SESSION_CORE : getSessionToken(SESSION_CORE, realm);
+  const core = app.get<SessionCore>(token, { strict: false });
   const start = (): Promise<SignedInClient> => signedInBy(core, app, user, options);
   return tenant === undefined ? start() : core.sessionTenants.run(tenant, start);
 }

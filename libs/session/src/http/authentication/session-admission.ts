@@ -8,6 +8,7 @@ import { invalidToken } from '../../tokens/authentication-errors.js';
 import type { SessionToucher } from '../../sessions/session-toucher.js';
 import { findExchange, type HttpExchange } from '../exchange/http-exchange.js';
 import { refusalFor } from '../exchange/http-errors.js';
+import { forgetMiddlewareSession } from '../exchange/middleware-session.js';
 import { withoutRequest } from '../exchange/without-request.js';
 import { exposeSession } from './expose-session.js';
 import type { RequestAuthenticator } from './request-authenticator.js';
@@ -22,7 +23,13 @@ export interface AdmissionOptions {
   only?: Transport;
 }
 
-/** Decides whether a request may pass to a route. All guards share it. */
+/** The admission of a realm by its name. @throws {ConfigurationError} if there is none. */
+export type FindAdmission = (realm: string) => SessionAdmission;
+
+/**
+ * Decides whether a request may pass to a route. All guards share the one of the application, which leaves the routes of a realm to
+ * that realm's: by whatever guard, a session of another realm lets nobody in.
+ */
 export class SessionAdmission {
   constructor(
     private readonly contexts: RequestContexts,
@@ -32,13 +39,22 @@ export class SessionAdmission {
     private readonly options: ResolvedSessionOptions,
     private readonly tenants: RequestTenants,
     private readonly reports?: RequestReports,
+    /** Absent in a realm, and in an application that has none. */
+    private readonly ofRealm?: FindAdmission,
   ) {}
+
+  private at(host: ExecutionContext): SessionAdmission {
+    const { realm } = routeOf(host);
+    return realm === '' || !this.ofRealm ? this : this.ofRealm(realm);
+  }
 
   /**
    * Whether the request may pass by what a near cache knows. False decides nothing: ask `admit` then. Answers without
    * waiting, as most requests of an application with a near cache need nothing more.
    */
   admitsKnown(host: ExecutionContext, options: AdmissionOptions = {}): boolean {
+    const own = this.at(host);
+    if (own !== this) return own.admitsKnown(host, options);
     if (!this.options.nearCache || this.options.resolveUser) return false;
     const { rules, name } = routeOf(host);
     const exchange = rules.public ? null : findExchange(host);
@@ -53,7 +69,7 @@ export class SessionAdmission {
     if (!this.isFresh(request, rules) || !hasRole(request, rules)) return false;
     const { session } = request.live;
     if (!rules.noTouch) this.toucher.noteAccess(request.live);
-    exposeSession(context.exchange, session, isAnonymousUserId(session.userId) ? null : userOf(session));
+    this.expose(context, session, isAnonymousUserId(session.userId) ? null : userOf(session));
     return true;
   }
 
@@ -65,6 +81,8 @@ export class SessionAdmission {
    * @throws {AuthenticationError} if there is no request, as for messages of microservices.
    */
   async admit(host: ExecutionContext, options: AdmissionOptions = {}): Promise<void> {
+    const own = this.at(host);
+    if (own !== this) return own.admit(host, options);
     const rules = routeRulesOf(host);
     if (rules.public) return;
     await this.answering(host, async (context) => {
@@ -75,17 +93,19 @@ export class SessionAdmission {
         assertRoles(found, rules);
       });
       if (!rules.noTouch) this.toucher.noteAccess(request.live);
-      exposeSession(context.exchange, request.live.session, user);
+      this.expose(context, request.live.session, user);
     });
   }
 
   /** Like `admit`, for the roles alone. */
   async admitRoles(host: ExecutionContext): Promise<void> {
+    const own = this.at(host);
+    if (own !== this) return own.admitRoles(host);
     const rules = routeRulesOf(host);
     if (rules.public || rules.roles === null) return;
     await this.answering(host, async (context) => {
       const { request, user } = await this.evaluated(context, rules, {}, (found) => assertRoles(found, rules));
-      exposeSession(context.exchange, request.live.session, user);
+      this.expose(context, request.live.session, user);
     });
   }
 
@@ -95,6 +115,8 @@ export class SessionAdmission {
    * @throws {SessionHttpException} 503 if the store is unavailable.
    */
   async findSession(host: ExecutionContext): Promise<Session | null> {
+    const own = this.at(host);
+    if (own !== this) return own.findSession(host);
     if (!findExchange(host)) return null;
     return this.answering(host, async (context) => {
       const rules = routeRulesOf(host);
@@ -106,6 +128,11 @@ export class SessionAdmission {
       if (!rules.noTouch) this.toucher.noteAccess(request.live);
       return request.live.session;
     });
+  }
+
+  private expose({ exchange }: RequestContext, session: Session, user: unknown): void {
+    if (this.options.realm !== '') forgetMiddlewareSession(exchange.node);
+    exposeSession(exchange, session, user);
   }
 
   /** Runs the work in the tenant of a request. */

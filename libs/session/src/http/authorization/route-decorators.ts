@@ -2,6 +2,8 @@ import { SetMetadata, type CustomDecorator } from '@nestjs/common';
 import { ConfigurationError } from '../../model/errors.js';
 import { notADuration, parseDuration, type Duration } from '../../options/duration.js';
 import { isOrigin } from '../../options/origins.js';
+import { markRealm } from '../../options/realm-mark.js';
+import { assertRealmName } from '../../options/realm-name.js';
 import { RULE_KEYS, type Transport as TransportName } from './route-rules.js';
 
 /** Lets everybody in. A session is read only if a parameter asks for it; an invalid token is ignored. */
@@ -9,6 +11,19 @@ export const Public = (): CustomDecorator => SetMetadata(RULE_KEYS.public, true)
 
 /** Lets in users with one of the roles. On a method it overrides the one on the class. Others: 403. */
 export const Roles = (...roles: string[]): CustomDecorator => SetMetadata(RULE_KEYS.roles, Object.freeze([...roles]));
+
+/**
+ * The guards and parameter decorators of this class or method use the sessions of a realm (`SessionModule.forFeature`), and none
+ * of the application's own. On a method it overrides the one on the class. Also for `@OnSessionEvent()`: the method hears the
+ * events of the realm.
+ *
+ * @throws {ConfigurationError} when the class is loaded, if it is not the name of a realm; at boot, if there is no such realm.
+ */
+export function Realm(realm: string): ClassDecorator & MethodDecorator {
+  assertRealmName(realm, 'Realm');
+  return (target: object, _key?: string | symbol, descriptor?: PropertyDescriptor) =>
+    markRealm(descriptor ? (descriptor.value as object) : target, realm);
+}
 
 /** Requests to this route do not count as an access: for polling, which must not keep a session alive. */
 export const NoTouch = (): CustomDecorator => SetMetadata(RULE_KEYS.noTouch, true);

@@ -1,4 +1,5 @@
 import type { ExecutionContext } from '@nestjs/common';
+import { realmOf } from '../../options/realm-mark.js';
 import { hasSessionGuard } from './session-guard-mark.js';
 
 /** How a request is authenticated. */
@@ -39,11 +40,6 @@ export const RULE_KEYS = {
   allowCrossSite: 'nestjs-sessions:allow-cross-site',
 } as const satisfies Record<keyof RouteRules, string>;
 
-/** Controller and handler, the name of a route in logs. */
-export function routeNameOf(context: Pick<ExecutionContext, 'getClass' | 'getHandler'>): string {
-  return routeOf(context).name;
-}
-
 /** The rules of a context's route. Rules on the method override rules on the class. */
 export function routeRulesOf(context: Pick<ExecutionContext, 'getClass' | 'getHandler'>): RouteRules {
   return routeOf(context).rules;
@@ -51,7 +47,10 @@ export function routeRulesOf(context: Pick<ExecutionContext, 'getClass' | 'getHa
 
 interface Route {
   readonly rules: RouteRules;
+  /** Controller and handler, the name of a route in logs. */
   readonly name: string;
+  /** '' for the application's own. */
+  readonly realm: string;
 }
 
 const cache = new WeakMap<object, WeakMap<object, Route>>();
@@ -62,7 +61,11 @@ export function routeOf(context: Pick<ExecutionContext, 'getClass' | 'getHandler
   const known = cache.get(controller)?.get(handler);
   if (known) return known;
   const ofController = cache.get(controller) ?? new WeakMap<object, Route>();
-  const route = { rules: rulesOf(controller, handler), name: `${controller.name}.${handler.name}` };
+  const route = {
+    rules: rulesOf(controller, handler),
+    name: `${controller.name}.${handler.name}`,
+    realm: realmOf(controller, handler),
+  };
   cache.set(controller, ofController.set(handler, route));
   return route;
 }

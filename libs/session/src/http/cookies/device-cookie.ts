@@ -22,7 +22,7 @@ export class DeviceCookie extends TokenCookie {
   private readonly enabled: boolean;
 
   constructor(private readonly options: ResolvedSessionOptions) {
-    super(options.device.cookie ? resolveDeviceCookie(options.cookie) : options.cookie);
+    super(options.device.cookie ? resolveDeviceCookie(options.cookie, options.realm) : options.cookie);
     this.enabled = options.device.cookie;
   }
 

@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http';
 import { ConfigurationError } from '../../model/errors.js';
 import type { Session, SessionData } from '../../model/session.js';
 import { middlewareContext, middlewareExchange, middlewareRoute } from '../exchange/middleware-exchange.js';
+import { markMiddlewareSession } from '../exchange/middleware-session.js';
 import type { MiddlewareRequest } from '../exchange/request-view.js';
 import type { RequestSessions } from './request-sessions.js';
 
@@ -34,7 +35,7 @@ export class RequestSessionProperty {
     Reflect.defineProperty(request, 'session', {
       configurable: true,
       enumerable: false,
-      get: (): Session | null => {
+      get: markMiddlewareSession((): Session | null => {
         if (failure) throw failure.error;
         if (session && !isUsed) {
           isUsed = true;
@@ -42,7 +43,7 @@ export class RequestSessionProperty {
           this.sessions.findSession(middlewareContext(request, response, USING)).catch(() => undefined);
         }
         return session;
-      },
+      }),
       set: (value: unknown) => {
         Reflect.defineProperty(request, 'session', { value, writable: true, configurable: true, enumerable: true });
       },

@@ -6,7 +6,7 @@ import type { TokenService } from '../../tokens/token-service.js';
 import type { RequestContexts } from '../authentication/request-context.js';
 import type { SessionAdmission } from '../authentication/session-admission.js';
 import type { SessionUsers } from '../authentication/session-users.js';
-import { routeNameOf, routeRulesOf } from '../authorization/route-rules.js';
+import { routeOf } from '../authorization/route-rules.js';
 import { findExchange, type HttpExchange } from '../exchange/http-exchange.js';
 import { withoutRequest } from '../exchange/without-request.js';
 import type { SessionWatch } from '../streams/session-watch.js';
@@ -32,8 +32,15 @@ export class RequestSessions {
     private readonly users: SessionUsers,
     private readonly services: RequestSessionServices,
     private readonly watch: SessionWatch,
+    /** Those of a realm by its name; absent in a realm, and in an application that has none. */
+    private readonly ofRealm?: (realm: string) => RequestSessions,
   ) {
     byTokens.set(services.tokens, this);
+  }
+
+  private at(host: ExecutionContext): RequestSessions {
+    const { realm } = routeOf(host);
+    return realm === '' || !this.ofRealm ? this : this.ofRealm(realm);
   }
 
   /** From now on the decorators use this application's session for the request. `node` is Node's own request. */
@@ -47,12 +54,16 @@ export class RequestSessions {
    * @throws {AuthenticationError} if there is no request.
    */
   of(host: ExecutionContext): RequestSession {
-    const rules = routeRulesOf(host);
-    return new RequestSession(this.contexts.of(requireExchange(host), rules, routeNameOf(host)), rules, this.services);
+    const own = this.at(host);
+    if (own !== this) return own.of(host);
+    const { rules, name } = routeOf(host);
+    return new RequestSession(this.contexts.of(requireExchange(host), rules, name), rules, this.services);
   }
 
   /** See `@CurrentSession()`. */
   async findSession(host: ExecutionContext): Promise<Session | null> {
+    const own = this.at(host);
+    if (own !== this) return own.findSession(host);
     const session = await this.admission.findSession(host);
     if (!session) return null;
     const exchange = requireExchange(host);
@@ -65,6 +76,8 @@ export class RequestSessions {
 
   /** See `@CurrentUser()`. */
   async findUser(host: ExecutionContext): Promise<unknown> {
+    const own = this.at(host);
+    if (own !== this) return own.findUser(host);
     const session = await this.admission.findSession(host);
     if (!session || isAnonymousSession(session)) return null;
     const exchange = requireExchange(host);
