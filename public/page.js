@@ -5,7 +5,7 @@ import { ago, place, whatHappened, whyOver } from './words.js';
 /** Present enough to be called active, ms: accesses are recorded once a minute. */
 const ACTIVE = 2 * 60_000;
 
-const session = new SessionClient({ eventsUrl: '/events', onProofRequired, onFactorRequired });
+const session = new SessionClient({ eventsUrl: '/events', onProofRequired, onFactorRequired, onEvent });
 
 /** The server's clock less this one's, ms. */
 let offset = 0;
@@ -491,6 +491,11 @@ function fillDemo() {
       ]),
     ),
   );
+}
+
+/** The browser binds the session to its device shortly after the sign-in. */
+function onEvent({ type }) {
+  if (type === 'bound' && session.state.status === 'signed-in' && !addingTo) void showAccount();
 }
 
 // A user who comes back to the page sees the present state.

@@ -1,7 +1,8 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { jest } from '@jest/globals';
-import { SessionEvents, SessionStreams } from 'nestjs-sessions';
+import { SessionEvents, SessionService, SessionStore, SessionStreams } from 'nestjs-sessions';
 import type { Page } from 'playwright-core';
 import { ADAPTERS, Sample, SECRET } from '../e2e/support/sample.js';
 import { describeInChromium, Devices, LAPTOP, PHONE, signedIn, signIn } from './support/chromium.js';
@@ -67,6 +68,28 @@ describeInChromium('the page in Chromium', () => {
     await followed(1);
     for (let device = 0; device < 5; device += 1) await sample.browser().signedIn();
     await notice(page).getByText('reached the limit of devices').waitFor();
+  });
+
+  it('says that a device protects its session as soon as the browser has bound it', async () => {
+    sample = await Sample.start({ env: { DEVICE_BOUND: '1' } });
+    const page = await devices.open(sample.url);
+    await signedIn(page);
+    await followed(1);
+    expect(await page.getByText('Protected by this device').count()).toBe(0);
+    // As registration would: browsers register over https alone, which this sample does not speak.
+    const me = (await page.evaluate(async () => (await fetch('/me')).json())) as { id: string };
+    const [session] = await sample.get(SessionService).list(me.id);
+    const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const store = sample.get(SessionStore);
+    await store.bindDevice(session?.id ?? '', {
+      key: {
+        algorithm: 'ES256',
+        thumbprint: 'A'.repeat(43),
+        publicKey: publicKey.export({ format: 'der', type: 'spki' }).toString('base64url'),
+      },
+      challengedAt: store.now(),
+    });
+    await page.getByText('Protected by this device').waitFor();
   });
 
   it('tells every tab of the browser', async () => {

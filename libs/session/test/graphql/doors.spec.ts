@@ -141,6 +141,7 @@ describe.each(DOORS)('%s on %s, code first', (driver, platform) => {
               driver: ApolloDriver,
               autoSchemaFile: true,
               graphiql: false,
+              allowBatchedHttpRequests: true,
               subscriptions: { 'graphql-ws': true },
               context: graphqlContext,
             })
@@ -148,6 +149,7 @@ describe.each(DOORS)('%s on %s, code first', (driver, platform) => {
               driver: MercuriusDriver,
               autoSchemaFile: true,
               graphiql: false,
+              allowBatchedQueries: true,
               subscription: { fullWsTransport: true },
               context: graphqlContext,
             }),
@@ -213,6 +215,31 @@ describe.each(DOORS)('%s on %s, code first', (driver, platform) => {
     expect(await codesOf('{ admin }')).toEqual(['insufficient_scope']);
     app.store.down = true;
     expect(await codesOf('{ me { id } }')).toEqual(['store_unavailable']);
+  });
+
+  it('of operations in one request each one is let in or refused by its own rules', async () => {
+    const app = await start();
+    const browser = app.browser();
+    const answersTo = async (...texts: string[]): Promise<unknown[]> => {
+      const { body } = await browser.post(
+        '/graphql',
+        texts.map((text) => ({ query: text })),
+      );
+      return (body as { data: unknown; errors?: { extensions: { code: string } }[] }[]).map(
+        ({ data, errors }) => errors?.[0]?.extensions.code ?? data,
+      );
+    };
+    expect(await answersTo('{ me { id } }', '{ admin }')).toEqual(['session_required', 'session_required']);
+    await browser.post('/login', { userId: 'ann' });
+    const operations = ['{ me { id } }', '{ admin }', '{ byToken { id } }', '{ me { seenBy } }'];
+    expect(await answersTo(...operations)).toEqual([
+      { me: { id: 'ann' } },
+      'insufficient_scope',
+      'session_required',
+      { me: { seenBy: 'ann' } },
+    ]);
+    await app.app.get(SessionService).endAll('ann');
+    expect(await answersTo('{ me { id } }', '{ me { id } }')).toEqual(['session_ended', 'session_ended']);
   });
 
   it('JwtAuthGuard guards resolvers', async () => {

@@ -25,7 +25,7 @@ export interface SessionStreamMessage {
 }
 
 /** Events that the holder of a session may see. Signs of theft are left out, because the thief may be listening. */
-const TOLD: ReadonlySet<SessionEventType> = new Set(['regenerated', 'refreshed', 'changed', 'ended']);
+const TOLD: ReadonlySet<SessionEventType> = new Set(['regenerated', 'refreshed', 'changed', 'bound', 'ended']);
 
 /** Interval between keep-alive messages, ms. */
 const BEAT = 15_000;

@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
 import { Controller, Get, Inject, Logger, Res, UseGuards } from '@nestjs/common';
 import { jest } from '@jest/globals';
@@ -107,6 +108,22 @@ describe.each(PLATFORMS)('server-sent events of a session on %s', (platform) => 
     expect(client.events).toEqual([
       { event: 'changed', data: { type: 'changed', at: expect.any(Number), sessionId: ada.id } },
     ]);
+  });
+
+  it('tell that the browser has bound the session to its device', async () => {
+    const store = own().open();
+    const app = await start({ store, secrets: secretOf('x') });
+    const { id, browser } = await signedIn(app, 'ada');
+    const client = await listen(app, browser);
+    const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const key = {
+      algorithm: 'ES256',
+      thumbprint: 'A'.repeat(43),
+      publicKey: publicKey.export({ format: 'der', type: 'spki' }).toString('base64url'),
+    } as const;
+    await store.bindDevice(id, { key, challengedAt: store.now() });
+    await until(() => client.events.length > 0);
+    expect(client.events).toEqual([{ event: 'bound', data: { type: 'bound', at: expect.any(Number), sessionId: id } }]);
   });
 
   it('do not tell a thief that he was noticed', async () => {
