@@ -9,7 +9,13 @@ import {
 } from '@opentelemetry/sdk-metrics';
 import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base';
 import { jest } from '@jest/globals';
-import { SessionModule, SessionService, SessionStore, type SessionModuleOptions } from '../../src/index.js';
+import {
+  getSessionToken,
+  SessionModule,
+  SessionService,
+  SessionStore,
+  type SessionModuleOptions,
+} from '../../src/index.js';
 import { MemorySessionStore } from '../../src/memory/memory-session-store.js';
 import { resolveSessionOptions } from '../../src/options/resolve-options.js';
 import { DelegatingSessionStore } from '../../src/ports/delegating-session-store.js';
@@ -68,6 +74,21 @@ describe('telemetry', () => {
     await metered.close();
     metrics.disable();
     trace.disable();
+  });
+
+  it('measurements of a realm name it, beside those of the application', async () => {
+    const { meterProvider } = metered;
+    const app = await startApp({
+      platform: 'express',
+      module: SessionModule.forRoot({ telemetry: { meterProvider } }),
+      imports: [SessionModule.forFeature({ realm: 'admin' })],
+    });
+    const staff = app.app.get<SessionService>(getSessionToken(SessionService, 'admin'));
+    await app.app.get(SessionService).start({ userId: 'ann' });
+    for (const userId of ['bob', 'eve']) await staff.start({ userId });
+    expect(await metered.values('active')).toEqual({ '': 1, 'realm=admin': 2 });
+    expect(await metered.values('created')).toEqual({ '': 1, 'realm=admin': 2 });
+    expect(await metered.values('store.duration')).toMatchObject({ 'operation=create outcome=ok realm=admin': 2 });
   });
 
   async function open(options: SessionModuleOptions) {
