@@ -76,6 +76,13 @@ module.exports = {
       to: { path: 'node_modules/(@nestjs|ioredis|passport|express|fastify|rxjs)' },
     },
     {
+      name: 'admin-starts-fast',
+      comment: 'A command line must not wait for all of Nest: import the module of what it needs instead.',
+      severity: 'error',
+      from: { path: `${SRC}admin/` },
+      to: { path: 'node_modules/@nestjs/common/index\\.js$', reachable: true },
+    },
+    {
       name: 'ioredis-behind-its-adapter',
       comment: 'Other layers may name the types of ioredis; only redis and module load it.',
       severity: 'error',

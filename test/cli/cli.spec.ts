@@ -55,6 +55,17 @@ describe('list and show', () => {
     expect((await cli(['list', 'ada', '--count', '--tenant', 'acme', ...here])).out).toBe('1 session\n');
   }, 120_000);
 
+  it('take an id that begins with a hyphen for what it is', async () => {
+    // The key of this user begins with one, and so does the id of each of their sessions.
+    const [id = ''] = await startAll('user-3648');
+    expect(id).toMatch(/^-/);
+    expect(await cli(['show', id, '--json', ...here])).toMatchObject({ code: 0, out: expect.stringContaining(id) });
+    const mistaken = await cli(['end', '--user', id, '--yes', ...WHY, ...here]);
+    expect([mistaken.code, await store.count()]).toEqual([1, 1]);
+    expect((await cli(['end', id, '--yes', ...WHY, ...here])).out).toBe('1 session ended.\n');
+    expect((await cli(['show', '-nothing', ...here])).code).toBe(64);
+  }, 120_000);
+
   it('say so where there is nothing, and refuse what they do not understand', async () => {
     expect(await cli(['list', 'nobody', ...here])).toEqual({
       code: 1,

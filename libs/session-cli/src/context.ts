@@ -1,7 +1,8 @@
 import { type Command } from 'commander';
-import { openSessionAdmin, type OpenSessionAdmin } from 'nestjs-sessions/admin';
+import type { OpenSessionAdmin } from 'nestjs-sessions/admin';
 import { connectionOf, type ConnectionFlags } from './connection-flags.js';
 import { EXIT, type ExitCode } from './exit-codes.js';
+import { library } from './library.js';
 import { Terminal } from './terminal.js';
 
 const codes = new WeakMap<Command, ExitCode>();
@@ -34,7 +35,8 @@ export async function withTerminal(
 export async function withAdmin(command: Command, work: (context: Context) => Promise<ExitCode>): Promise<void> {
   const flags = command.optsWithGlobals<ConnectionFlags & { json?: boolean }>();
   const terminal = new Terminal(flags.json === true);
-  const admin = await openSessionAdmin(connectionOf(flags));
+  const connection = connectionOf(flags);
+  const admin = await library().openSessionAdmin(connection);
   try {
     codes.set(rootOf(command), await work({ admin, terminal }));
   } finally {

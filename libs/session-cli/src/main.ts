@@ -1,11 +1,8 @@
 #!/usr/bin/env node
-import { Logger } from '@nestjs/common';
 import { EXIT } from './exit-codes.js';
 import { createProgram } from './program.js';
 import { run } from './run.js';
 
-// The library's log would mix with the output; what matters arrives as an error.
-Logger.overrideLogger(false);
 // The reader of a pipe has gone, such as `head`: nobody is left to tell. A full disk is another matter.
 process.stdout.on('error', ({ code }: NodeJS.ErrnoException) =>
   process.exit(code === 'EPIPE' ? EXIT.done : EXIT.failed),

@@ -1,11 +1,12 @@
 import { CommanderError, type Command } from 'commander';
 import { CommandError, EXIT } from './exit-codes.js';
 import { exitCodeOf } from './context.js';
+import { behindOptions } from './hyphen-ids.js';
 
 /** Runs the program and returns its exit code. Throws nothing. */
 export async function run(program: Command, argv: readonly string[]): Promise<number> {
   try {
-    await program.parseAsync([...argv]);
+    await program.parseAsync(behindOptions(program, argv.slice(2)), { from: 'user' });
     return exitCodeOf(program);
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;

@@ -1,7 +1,7 @@
 import { Command } from 'commander';
-import { describeToken } from 'nestjs-sessions/admin';
 import { withAdmin } from '../context.js';
 import { CommandError, EXIT } from '../exit-codes.js';
+import { library } from '../library.js';
 import { printable } from '../terminal.js';
 
 /** More than any token, so that a wrong file is refused early, characters. */
@@ -18,7 +18,7 @@ export function tokenCommand(): Command {
 async function token(_flags: object, command: Command): Promise<void> {
   const text = await standardInput();
   await withAdmin(command, async ({ admin, terminal }) => {
-    const description = await describeToken(bareToken(text), admin.store);
+    const description = await library().describeToken(bareToken(text), admin.store);
     const { kind, standing, why, sessionId, userId, issuedAt, expiresAt } = description;
     const line = (name: string, value: string | undefined): string[] =>
       value === undefined ? [] : [`${name.padEnd(8)}  ${printable(value)}`];

@@ -1,7 +1,7 @@
 import { Command } from 'commander';
-import { logEntryOf } from 'nestjs-sessions/admin';
 import { withAdmin } from '../context.js';
 import { EXIT } from '../exit-codes.js';
+import { library } from '../library.js';
 import { printable } from '../terminal.js';
 
 export function watchCommand(): Command {
@@ -13,6 +13,7 @@ export function watchCommand(): Command {
 
 async function watch(flags: { user?: string }, command: Command): Promise<void> {
   await withAdmin(command, async ({ admin, terminal }) => {
+    const { logEntryOf } = library();
     const unsubscribe = admin.store.subscribe((event) => {
       if (flags.user !== undefined && event.userId !== flags.user) return;
       const entry = logEntryOf(event);

@@ -1,4 +1,5 @@
-import { HttpException } from '@nestjs/common';
+// Not from the entry of @nestjs/common, which loads all of Nest: a command line must start fast. It is the same class.
+import { HttpException } from '@nestjs/common/exceptions/http.exception.js';
 import { STATUS_CODES } from 'node:http';
 import type { DeviceType, EndReason, Session } from './session.js';
 

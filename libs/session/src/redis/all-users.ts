@@ -5,7 +5,8 @@ import { BUCKETS, slotOf, type RedisKeys } from './keys.js';
 import { STEP_ALLOWANCE } from './connection/redis-clock.js';
 import type { RedisConnection } from './connection/redis-connection.js';
 import type { EndArguments, RedisScripts } from './redis-scripts.js';
-import { isWrongType } from './connection/redis-trouble.js';
+import { scripts } from './lua/scripts.generated.js';
+import { evaluate } from './script-runner.js';
 import { BATCH, byUser, unlessForeign, type ExpiryBuckets } from './sweep/expiry-buckets.js';
 
 /** Number of buckets, or of users of one bucket, that are processed in parallel. */
@@ -81,30 +82,25 @@ export class AllUsers {
     const after = `(${await this.buckets.timeOf(bucket)}`;
     const ids = await this.buckets.ask(bucket, async (key) => this.connection.client.zrangebyscore(key, after, '+inf'));
     const users = byUser(ids);
-    const own = await this.ownOf([...users.keys()]);
+    const own = await this.ownOf(bucket, [...users.keys()]);
     return own.reduce((total, userKey) => total + (users.get(userKey)?.length ?? 0), 0);
   }
 
-  /** The users that belong to this store's tenant. */
-  private async ownOf(userKeys: readonly string[]): Promise<string[]> {
+  /** Those of a bucket's users that belong to this store's tenant. */
+  private async ownOf(bucket: number, userKeys: readonly string[]): Promise<string[]> {
     const own: string[] = [];
     for (let first = 0; first < userKeys.length; first += BATCH) {
       const batch = userKeys.slice(first, first + BATCH);
-      const tenants = await Promise.all(batch.map((userKey) => this.tenantOf(userKey)));
-      own.push(...batch.filter((_, index) => tenants[index] === this.keys.tenant));
+      const users = batch.map((userKey) => this.keys.ofUserKey(userKey).user);
+      const positions = (await this.connection.askPatiently(
+        async () => evaluate(this.connection.client, scripts.usersOfTenant, users, [this.keys.tenant]),
+        undefined,
+        slotOf(bucket),
+      )) as unknown[];
+      // An adopted client may return numbers as text.
+      own.push(...positions.flatMap((position) => batch[Number(position) - 1] ?? []));
     }
     return own;
-  }
-
-  private async tenantOf(userKey: string): Promise<string | null> {
-    const { user } = this.keys.ofUserKey(userKey);
-    try {
-      const tenant = await this.connection.ask(async () => this.connection.client.hget(user, 'n'), isWrongType);
-      return tenant ?? '';
-    } catch (error) {
-      if (isWrongType(error)) return null;
-      throw error;
-    }
   }
 
   /** Ends the sessions of a bucket, except those that started after the operation began, `spent` ms ago. */
@@ -116,7 +112,7 @@ export class AllUsers {
       options.createdBefore ?? Math.ceil(clock.upperBound() + STEP_ALLOWANCE + this.timeShift() - spent);
     const users = [...byUser(ids).keys()];
     // Without a tenant only the script checks the owner, because unreadable records must end as well.
-    return sum(this.keys.tenant === '' ? users : await this.ownOf(users), async (userKey) =>
+    return sum(this.keys.tenant === '' ? users : await this.ownOf(bucket, users), async (userKey) =>
       unlessForeign(this.endUser(userKey, { reason: options.reason ?? 'admin', createdBefore }), 0),
     );
   }

@@ -36,7 +36,8 @@ export class SessionTenants {
 }
 
 /**
- * The service for the sessions of one tenant, wherever it is called. Keeps nothing.
+ * The service for the sessions of one tenant, wherever it is called. Keeps nothing. A proxy, because the services of a module share
+ * the scope: objects of their own for each tenant would repeat all that they consist of, and wrappers each of their methods.
  *
  * @throws {InvalidArgumentError} for a name that no tenant can have.
  * @throws {ConfigurationError} in an application with one tenant or none, for another one.

@@ -345,6 +345,8 @@ describe('damage done by hand', () => {
       shift = 2 * MINUTE;
       expect(await store.sweep()).toBe(30);
       for (const userId of users) await store.create({ userId });
+      await store.forTenant('acme').create({ userId: 'ada' });
+      expect(await Promise.all([store.count(), store.forTenant('acme').count()])).toEqual([30, 1]);
       const { ended, cursor } = await store.destroyEverybody();
       expect({ ended, cursor }).toEqual({ ended: 30, cursor: null });
       expect((await store.read(foreign.id)).state).toBe('damaged');

@@ -260,6 +260,19 @@ describe('commands and round trips', () => {
       expect(await store.count()).toBe(0);
     });
 
+    it('a count of one of several tenants: a look at each bucket, and one script for all of its users', async () => {
+      const acme = store.forTenant('acme');
+      await acme.create({ userId: 'ada' });
+      await Promise.all(Array.from({ length: 2_000 }, (_, n) => store.create({ userId: `more-${n}` })));
+      expect(await acme.count()).toBe(1);
+      const { commands } = await costOf(() => {
+        redis.proxy.setDelay(0);
+        return acme.count();
+      });
+      expect(commands['zrangebyscore']).toBe(1024);
+      expect(commands['evalsha']).toBe((await redis.admin.keys('*:expiries')).length);
+    });
+
     it('the sweep: a look at each bucket, many at once, and one script a user that has something due', async () => {
       await store.create({ userId: 'ada' }, { idleTimeout: 1 });
       await store.create({ userId: 'bob' }, { idleTimeout: 1 });

@@ -1,4 +1,6 @@
-import { Logger } from '@nestjs/common';
+// Not from the entry of @nestjs/common, which loads all of Nest: a command line must start fast. Decorators need the first line.
+import 'reflect-metadata';
+import { Logger } from '@nestjs/common/services/logger.service.js';
 import { messageOf } from '../../model/error-text.js';
 import { StoreUnavailableError } from '../../model/errors.js';
 
