@@ -108,8 +108,11 @@ describe('an end that is interrupted', () => {
 
   afterEach(() => proxy.stop());
 
-  it('by Ctrl-C says how far it came, and the next run ends the rest', async () => {
+  it('by Ctrl-C says how far it came, to the audit as well, and the next run ends the rest', async () => {
     const file = await usersWithSessions(2_000);
+    const actions: object[] = [];
+    store.subscribe((event) => event.type === 'admin-action' && actions.push(event));
+    await store.ready();
     const child = start(['end', '--users-from', file, '--yes', ...WHY, ...here], slow.redis);
     const result = finished(child);
     await until(async () => (await store.count()) < 1_900);
@@ -119,7 +122,12 @@ describe('an end that is interrupted', () => {
     expect(err).toMatch(
       /^Interrupted\. At least [\d,]+ sessions? had ended by then\. Run the command again: it ends the rest\.\n$/,
     );
-    expect(await store.count()).toBeGreaterThan(0);
+    const left = await store.count();
+    expect(left).toBeGreaterThan(0);
+    await until(() => actions.length > 0);
+    expect(actions).toEqual([
+      expect.objectContaining({ actor: 'root', reason: 'ticket 4711', ended: 2_000 - left, completed: false }),
+    ]);
     expect((await cli(['end', '--users-from', file, '--yes', ...WHY, ...here])).code).toBe(0);
     expect(await store.count()).toBe(0);
   }, 120_000);

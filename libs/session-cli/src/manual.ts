@@ -43,7 +43,8 @@ questions, progress and messages to standard error. Colours and progress appear 
 
 Every end is an \`admin-action\` event with \`--actor\` and \`--reason\` on all instances of the application, and in its event stream.
 The audit trail of the users (\`SessionHistory\`) is written only by applications, and does not contain ends from here. If an end is
-interrupted, it says how many sessions it has ended; run it again to end the rest.
+interrupted, it says how many sessions it has ended, and so does its event, with \`completed: false\`; run it again to end the rest. The
+first Ctrl-C waits for the batch that has been sent, the second does not.
 
 Run \`init\` in the folder of an application. There is no schematic for \`nest add\`: it would add code that edits your files to every
 installation of the library.

@@ -133,23 +133,31 @@ async function carryOut(
   pause: () => Promise<void>,
 ): Promise<number> {
   let done = 0;
+  let interrupted = false;
+  const soFar = (): string =>
+    `At least ${count(done, 'session')} had ended by then. Run the command again: it ends the rest.`;
+  const stopIfInterrupted = (): void => {
+    if (interrupted) throw new CommandError(`Interrupted. ${soFar()}`, EXIT.interrupted);
+  };
   const onProgress = async ({ sessions, progress }: AdminProgress): Promise<void> => {
     done = sessions;
     const share = plan.expected === null ? progress : Math.min(1, sessions / Math.max(1, plan.expected));
     terminal.progress(`${count(sessions, 'session')} ended, ${Math.round(100 * share)} %`);
+    stopIfInterrupted();
     await pause();
+    stopIfInterrupted();
   };
-  const soFar = (): string =>
-    `At least ${count(done, 'session')} had ended by then. Run the command again: it ends the rest.`;
+  // Between two batches, so that the audit event says what this end has done. The second time at once.
   const onSignal = (): void => {
-    terminal.note(`Interrupted. ${soFar()}`);
-    process.exit(EXIT.interrupted);
+    if (interrupted) process.exit(EXIT.interrupted);
+    interrupted = true;
   };
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-  for (const signal of signals) process.once(signal, onSignal);
+  for (const signal of signals) process.on(signal, onSignal);
   try {
     return await plan.run(by, onProgress);
   } catch (error) {
+    stopIfInterrupted();
     const message = error instanceof Error ? error.message : String(error);
     throw new CommandError(`${message}\n${soFar()}`, EXIT.failed);
   } finally {
