@@ -254,4 +254,29 @@ describe('doctor', () => {
     expect([nobody.code, nobody.out]).toEqual([2, '']);
     expect(nobody.err).toContain('not reachable');
   }, 120_000);
+
+  it('finds keys without a deadline; needs no right to search for them', async () => {
+    const admin = new Redis(server.url);
+    const own = new RedisSessionStore(admin, { commandTimeout: 15_000 });
+    try {
+      await admin.config('SET', 'appendonly', 'yes', 'maxmemory-policy', 'noeviction');
+      await own.forTenant('acme').create({ userId: 'ada' });
+      await own.create({ userId: 'ada' });
+      // Of another application: not ours to complain about.
+      await admin.set('session:else', '1');
+      expect((await cli(['doctor'], { redis: server.url })).code).toBe(0);
+      const [key = ''] = await admin.keys('*:user:*');
+      await admin.persist(key);
+      const found = await cli(['doctor'], { redis: server.url });
+      expect([found.code, found.out]).toEqual([1, expect.stringContaining(`1 key without a deadline, such as ${key}`)]);
+      await admin.acl('SETUSER', 'operator', 'on', '>pass', '~*', '&*', '+@all', '-scan');
+      const { port } = new URL(server.url);
+      const limited = await cli(['doctor'], { redis: `redis://operator:pass@127.0.0.1:${port}` });
+      expect([limited.code, limited.out]).toEqual([0, expect.stringContaining('OK')]);
+      expect(limited.err).toContain('not searched');
+    } finally {
+      await own.close();
+      admin.disconnect();
+    }
+  }, 120_000);
 });

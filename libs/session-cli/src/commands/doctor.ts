@@ -2,17 +2,17 @@ import { Command } from 'commander';
 import type { ServerDiagnosis, ServerFinding } from 'nestjs-sessions/admin';
 import { withAdmin, type Context } from '../context.js';
 import { EXIT } from '../exit-codes.js';
-import { printable } from '../terminal.js';
+import { count, printable } from '../terminal.js';
 
 /** Sessions of one user from which it is worth a warning: a leak, or a bot. The library's own limit is 1,000. */
 const MANY = 500;
-/** How long the search for such users takes at most, ms. */
+/** How long the search for such users takes at most, and that for keys without a deadline, ms. */
 const BUDGET = 5_000;
 
 export function doctorCommand(): Command {
   return new Command('doctor')
     .description(
-      'Checks the servers: reachable, version, role, eviction, persistence, memory, replicas, clock, rights, users with very many sessions. Exits with 1 for warnings and 2 for faults.',
+      'Checks the servers: reachable, version, role, eviction, persistence, memory, replicas, clock, rights, users with very many sessions, keys without a deadline. Exits with 1 for warnings and 2 for faults.',
     )
     .action(doctor);
 }
@@ -21,7 +21,8 @@ async function doctor(_flags: object, command: Command): Promise<void> {
   await withAdmin(command, async (context) => {
     const { admin, terminal } = context;
     const { servers, findings: found } = await admin.diagnose();
-    const findings = [...found, ...(await crowdedUsers(context))];
+    const findings = [...found, ...(await crowdedUsers(context)), ...(await lastingKeys(context))];
+    terminal.clearProgress();
     const lines = servers
       .flatMap(linesOf)
       .concat(
@@ -49,7 +50,7 @@ function linesOf({ address, report, clockOffset, roundTrip }: ServerDiagnosis): 
 }
 
 /** Users with very many sessions, as far as the search gets. */
-async function crowdedUsers({ admin }: Context): Promise<ServerFinding[]> {
+async function crowdedUsers({ admin, terminal }: Context): Promise<ServerFinding[]> {
   const until = Date.now() + BUDGET;
   const users = new Map<string, number>();
   try {
@@ -61,6 +62,7 @@ async function crowdedUsers({ admin }: Context): Promise<ServerFinding[]> {
       for (const { userId } of scan.sessions) users.set(userId, (users.get(userId) ?? 0) + 1);
       for (const [userId, number] of users) if (number < MANY) users.delete(userId);
       cursor = scan.cursor;
+      terminal.progress(`${Math.round(100 * scan.progress)} % of the users searched`);
     }
   } catch (error) {
     const text = `The sessions cannot be read: ${error instanceof Error ? error.message : String(error)}`;
@@ -71,4 +73,21 @@ async function crowdedUsers({ admin }: Context): Promise<ServerFinding[]> {
     forgets: false,
     text: `User ${printable(userId)} has ${number} sessions. Set maxSessionsPerUser, and find out who signs in so often.`,
   }));
+}
+
+/** Keys that would stay for good. A user who may not SCAN is no fault: the application does not need to. */
+async function lastingKeys({ admin, terminal }: Context): Promise<ServerFinding[]> {
+  try {
+    terminal.progress('Searching for keys without a deadline');
+    const { number, example, complete } = await admin.lastingKeys(BUDGET);
+    if (!complete)
+      terminal.note(`Not all keys were searched for such without a deadline, only for ${BUDGET / 1_000} s.`);
+    if (number === 0 || example === null) return [];
+    const text = `${count(number, 'key')} without a deadline, such as ${printable(example)}: something else than this library wrote or restored them. They stay for good; set one by EXPIRE, such as 30 days, or delete them.`;
+    return [{ level: 'warning', forgets: false, text }];
+  } catch (error) {
+    const cause = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
+    terminal.note(`Keys without a deadline were not searched for: ${cause}`);
+    return [];
+  }
 }

@@ -2,6 +2,7 @@ import type { RedisOption } from '../options/redis-option.js';
 import { RedisConnection } from '../redis/connection/redis-connection.js';
 import type { ServersDiagnosis } from '../redis/connection/server-diagnosis.js';
 import { RedisKeys } from '../redis/keys.js';
+import { lastingKeys, type LastingKeys } from '../redis/lasting-keys.js';
 import { RedisSessionStore } from '../redis/redis-session-store.js';
 import { SessionAdministration } from '../sessions/session-administration.js';
 
@@ -28,6 +29,13 @@ export interface OpenSessionAdmin {
    * @throws {StoreUnavailableError} if none is reachable.
    */
   diagnose(): Promise<ServersDiagnosis>;
+  /**
+   * The keys that have no deadline although they should, such as after a restore without TTL. Reads the names of all keys of the
+   * database, in batches; stops after about `budget` ms. Needs the right to SCAN.
+   *
+   * @throws {StoreUnavailableError}
+   */
+  lastingKeys(budget: number): Promise<LastingKeys>;
   /** Waits for pending events to be published, then closes the connection if it was opened here. */
   close(): Promise<void>;
 }
@@ -66,6 +74,7 @@ export async function openSessionAdmin({
       store,
       sessions: new SessionAdministration(store, (event) => store.publish(event)),
       diagnose: () => connection.diagnose(keys.probe, connection.channelOf(keys.events)),
+      lastingKeys: async (budget) => lastingKeys(connection, keyPrefix, budget),
       close: async () => {
         // Events are sent without waiting; Redis answers in order.
         await connection.ask(async () => client.exists(keys.probe)).catch(() => undefined);
