@@ -28,6 +28,7 @@ import {
   type SessionScanOptions,
   type SessionSnapshot,
   type SweepOptions,
+  type StoreFinding,
   type SweepStep,
   type TouchOptions,
 } from './session-store.js';
@@ -175,6 +176,10 @@ export abstract class DelegatingSessionStore extends SessionStore {
 
   override publish(event: SessionEvent): boolean {
     return this.store.publish?.(event) ?? false;
+  }
+
+  override async diagnose(): Promise<readonly StoreFinding[]> {
+    return this.store.diagnose?.() ?? [];
   }
 
   override onGap(listener: () => void): () => void {

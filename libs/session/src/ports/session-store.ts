@@ -236,6 +236,14 @@ export interface AllTenants {
   count(): Promise<number>;
 }
 
+/** What an operator should know of a server behind a store. */
+export interface StoreFinding {
+  /** `error`: sessions do not work, or ended ones can come back. `warning`: that may happen later. */
+  readonly level: 'error' | 'warning';
+  /** The problem and its fix. May name hosts and users. */
+  readonly text: string;
+}
+
 /** One step of the sweeper, which runs `of` steps per interval. */
 export interface SweepStep extends Required<SweepOptions> {
   /** Maximum delay after its deadline until a session is removed and announced, ms. */
@@ -488,6 +496,11 @@ export abstract class SessionStore {
   /** The aliases of this store's sessions, the same at every call; null if the adapter has none. */
   aliases(): SessionAliases | null {
     return null;
+  }
+
+  /** What an operator should know of the servers behind the store, in words; empty if there is nothing, or the adapter cannot tell. */
+  async diagnose(): Promise<readonly StoreFinding[]> {
+    return [];
   }
 
   /** Where proofs of possession are remembered (`jwt.dpop`), the same at every call; null if the adapter remembers none. */

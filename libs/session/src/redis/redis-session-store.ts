@@ -53,6 +53,7 @@ import {
   type SessionScanOptions,
   type SessionSnapshot,
   type SweepOptions,
+  type StoreFinding,
   type SweepStep,
   type TouchOptions,
 } from '../ports/session-store.js';
@@ -448,6 +449,11 @@ export class RedisSessionStore extends SessionStore {
   subscribe(listener: (event: SessionEvent) => void): () => void {
     const concerns = (event: SessionEvent): boolean => concernsAllTenants(event) || isOfTenant(event, this.tenant);
     return this.channel.subscribe((event) => (concerns(event) ? listener(event) : undefined));
+  }
+
+  override async diagnose(): Promise<readonly StoreFinding[]> {
+    const { findings } = await this.connection.diagnose(this.keys.probe, this.channel.name);
+    return findings.map(({ level, text }) => ({ level, text }));
   }
 
   override onGap(listener: () => void): () => void {

@@ -44,6 +44,7 @@ export {
   type SessionScanOptions,
   type SessionSnapshot,
   type SweepOptions,
+  type StoreFinding,
   type SweepStep,
   type TouchOptions,
 } from '../ports/session-store.js';

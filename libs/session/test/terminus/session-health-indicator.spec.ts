@@ -1,6 +1,7 @@
 import { Controller, Get } from '@nestjs/common';
 import { HealthCheck, HealthCheckService, TerminusModule, type HealthCheckResult } from '@nestjs/terminus';
 import { randomBytes } from 'node:crypto';
+import { startRedis } from '../../../../test/support/redis-server.js';
 import { startProxy, type TcpProxy } from '../../../../test/support/tcp-proxy.js';
 import { Public, SessionModule } from '../../src/index.js';
 import { SessionHealthIndicator } from '../../src/terminus/index.js';
@@ -86,6 +87,38 @@ describe('on Redis', () => {
   });
 
   afterAll(async () => proxy.stop());
+
+  it('says in words what an operator should know, where it is asked to, also while Redis does not answer', async () => {
+    const redis = await startRedis({ args: ['--maxmemory-policy', 'allkeys-lru', '--appendonly', 'no', '--save', ''] });
+    const front = await startProxy({ targetPort: redis.port });
+    const module = SessionModule.forRoot({
+      redis: `redis://127.0.0.1:${front.port}`,
+      secrets: secretOf('terminus'),
+      commandTimeout: 5_000,
+    });
+    const { app } = await startApp({ platform: 'express', ...parts, module });
+    const indicator = app.get(SessionHealthIndicator);
+    try {
+      expect(await indicator.isHealthy('sessions')).not.toHaveProperty('sessions.findings');
+      const { sessions } = await indicator.isHealthy('sessions', { findings: true });
+      expect(sessions).toMatchObject({ status: 'up' });
+      const texts = (sessions['findings'] as { level: string; text: string }[]).map(
+        ({ level, text }) => `${level}: ${text}`,
+      );
+      expect(texts).toContainEqual(expect.stringMatching(/^error: .*allkeys-lru.*noeviction/s));
+      front.blackhole(true);
+      const down = await indicator.isHealthy('sessions', { findings: true, timeout: 300 });
+      expect(down.sessions).toEqual({
+        status: 'down',
+        findings: [{ level: 'error', text: expect.stringMatching(/have not answered in time/) }],
+      });
+    } finally {
+      front.blackhole(false);
+      await closeApps();
+      await front.stop();
+      await redis.stop();
+    }
+  });
 
   it('says down while Redis keeps the connection open and answers nothing, and up again afterwards', async () => {
     const module = SessionModule.forRoot({

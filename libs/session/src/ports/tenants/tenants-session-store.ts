@@ -6,7 +6,7 @@ import type { SessionAliases } from '../session-aliases.js';
 import type { SessionEventStream } from '../session-event-stream.js';
 import type { HistoryLimits, SessionHistory } from '../session-history.js';
 import type { SpentProofs } from '../spent-proofs.js';
-import type { AllTenants, SessionStore, SweepOptions, SweepStep } from '../session-store.js';
+import type { AllTenants, SessionStore, StoreFinding, SweepOptions, SweepStep } from '../session-store.js';
 import { assertNamedTenant, type TenantScope } from './tenant-scope.js';
 import { TenantsEventStream } from './tenants-event-stream.js';
 import { TenantsSessionAliases } from './tenants-session-aliases.js';
@@ -91,6 +91,10 @@ export class TenantsSessionStore extends DelegatingSessionStore {
       if (tenant !== undefined) this.scope.run(tenant, () => listener(event));
       else if (concernsAllTenants(event)) this.scope.enter(null, () => listener(event));
     });
+  }
+
+  override async diagnose(): Promise<readonly StoreFinding[]> {
+    return this.all.diagnose?.() ?? [];
   }
 
   override onGap(listener: () => void): () => void {

@@ -1,4 +1,5 @@
 import type { Redis } from 'ioredis';
+import type { StoreFinding } from '../../ports/session-store.js';
 
 /** Replication lag from which a warning is logged, bytes. */
 const LAG = 1_000_000;
@@ -6,12 +7,9 @@ const LAG = 1_000_000;
 const FULL = 0.9;
 
 /** A finding that an operator should know, with its fix. */
-export interface ServerFinding {
-  /** `error`: sessions do not work, or ended ones can come back. `warning`: that may happen later. */
-  readonly level: 'error' | 'warning';
+export interface ServerFinding extends StoreFinding {
   /** Whether it can make the server forget a revocation. */
   readonly forgets: boolean;
-  readonly text: string;
 }
 
 /** The report on one server. */
