@@ -9,10 +9,8 @@ let dir: string;
 const put = (file: string, text: string): void => writeFileSync(join(dir, file), text);
 const generated = (): string => join(dir, 'scripts.generated.ts');
 const scripts = (): Record<string, { name: string; sha1: string; source: string }> => {
-  const literal = readFileSync(generated(), 'utf8')
-    .replace(/^[\s\S]*?= /, '')
-    .replace(' as const;', '');
-  return runInThisContext(`(${literal})`) as ReturnType<typeof scripts>;
+  const code = readFileSync(generated(), 'utf8').replace('export const', 'const').replace(' as const;', ';');
+  return runInThisContext(`(() => {${code}return scripts; })()`) as ReturnType<typeof scripts>;
 };
 
 beforeEach(() => {
@@ -37,6 +35,18 @@ it('includes a file once, also through another one', () => {
   put('include/time.lua', 'local now = 1');
   inlineLua(dir);
   expect(scripts()['createSession']?.source).toBe('local now = 1\nlocal pack = 1\nreturn now()\n');
+});
+
+it('keeps what several scripts include once', () => {
+  put('include/time.lua', 'local function now() return 1 end\n');
+  for (const name of ['touch', 'end-all', 'create'])
+    put(`${name}.lua`, `-- ${name}\n-- include: time.lua\nreturn '${name}'\n`);
+  inlineLua(dir);
+  expect(readFileSync(generated(), 'utf8').match(/local function now/g)).toHaveLength(1);
+  for (const { source, sha1 } of Object.values(scripts())) {
+    expect(source).toMatch(/^-- [\w-]+\nlocal function now\(\) return 1 end\nreturn '[\w-]+'\n$/);
+    expect(sha1).toBe(createHash('sha1').update(source).digest('hex'));
+  }
 });
 
 it('names the script, the line and the file that is missing', () => {
