@@ -66,7 +66,7 @@ describe('startRedis', () => {
     await expect(startRedis({ port: server.port })).rejects.toThrow(/ended at once/);
   });
 
-  it('says how to mend it when there is no server binary', async () => {
+  it('says how to fix it when there is no server binary', async () => {
     const { PATH, TEST_REDIS_SERVER } = process.env;
     process.env.PATH = '/nonexistent';
     delete process.env.TEST_REDIS_SERVER;

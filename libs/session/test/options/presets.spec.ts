@@ -86,7 +86,7 @@ describe('options of devices and security', () => {
     [{ device: { cookies: true } }, 'did you mean "cookie"'],
     [{ locate: 'here' }, 'locate: must be a function'],
     [{ mergeAnonymous: {} }, 'mergeAnonymous: must be a function'],
-  ])('%j stops the boot and says how to mend it', (options, message) => {
+  ])('%j stops the boot and says how to fix it', (options, message) => {
     expect(() => resolveSessionOptions(options as SessionModuleOptions)).toThrow(message);
   });
 

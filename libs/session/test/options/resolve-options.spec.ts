@@ -311,7 +311,7 @@ describe('resolveSessionOptions', () => {
     [{ redis: 'redis://localhost' }, 'secrets: required with redis'],
   ];
 
-  it.each(wrong)('GHSA-8fpg-xm3f-6cx3: %j stops the boot and says how to mend it', (options, message) => {
+  it.each(wrong)('GHSA-8fpg-xm3f-6cx3: %j stops the boot and says how to fix it', (options, message) => {
     let thrown: unknown;
     try {
       resolveSessionOptions(options as SessionModuleOptions);

@@ -162,7 +162,7 @@ export function describeReuseDetection(name: string, createHarness: CreateStoreH
       );
     });
 
-    it('two holders: the first is told at its next refresh, and no two go on side by side', async () => {
+    it('two holders: the first is refused at its next refresh, and both cannot continue', async () => {
       const start = await opened();
       let caught = 0;
       await fc.assert(

@@ -6,11 +6,11 @@ import type { DeviceType, EndReason } from '../../src/model/session.js';
 export interface KnownSecret {
   hash: string;
   generation: number;
-  /** When it was handed out. */
+  /** When it was issued. */
   at: number;
-  /** When the one was handed out that it replaced; null where any may be it. */
+  /** When its predecessor was issued; null if any secret may be the predecessor. */
   from: number | null;
-  /** When the one of the same generation was handed out that it replaced last, or null. */
+  /** When the previous secret of the same generation was issued, or null. */
   instead: number | null;
   used: boolean;
   client: string | null;

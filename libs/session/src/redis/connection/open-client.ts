@@ -39,6 +39,7 @@ function quietSentinels({ SentinelConnector }: typeof Ioredis): NonNullable<Redi
       return client;
     }
   }
+  // SentinelClients declares only the member that is overridden, so the compiler does not see a whole connector.
   return QuietSentinelConnector as unknown as NonNullable<RedisOptions['Connector']>;
 }
 

@@ -21,6 +21,7 @@ function session(data: Record<string, unknown> = {}, cookie: object = { original
 }
 
 const expiresIn = (ms: number): object => ({ originalMaxAge: ms, expires: new Date(Date.now() + ms) });
+// What was stored as JSON comes back with `expires` as text.
 const endOf = (found: SessionData | undefined): number =>
   new Date(found?.cookie.expires as unknown as string).getTime() - Date.now();
 

@@ -19,6 +19,7 @@ const REPLACE: Record<string, (response: ServerResponse, reply: Reply) => unknow
   'by setHeader with a list': (response) => response.setHeader('set-cookie', [OWN, 'other=2']),
   'by writeHead with an object': (response) => response.writeHead(201, { 'Set-Cookie': OWN }).end(),
   'by writeHead with a reason and a list': (response) => response.writeHead(201, 'Made', ['Set-Cookie', OWN]).end(),
+  // Node accepts pairs; its types do not.
   'by writeHead with pairs': (response) =>
     response.writeHead(201, [['set-cookie', OWN]] as unknown as Record<string, string>).end(),
   'by removing all': (response) => response.removeHeader('set-cookie'),

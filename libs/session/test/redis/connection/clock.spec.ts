@@ -205,6 +205,7 @@ describe('time', () => {
           return [Math.floor(now), (now % 1) * 1e6];
         },
       });
+      // Only the members that the clocks use.
       return {
         isCluster: true,
         status: 'ready',

@@ -87,7 +87,7 @@ describe('a connection that breaks', () => {
     }
     // Where each waited for its timeout there would be four of them.
     expect(refused).toBeGreaterThan(10);
-    // They sent no more than the odd one that finds out whether the server is back.
+    // Few commands were sent: only those that probe whether the server is back.
     expect(sent).toBeLessThan(2_000);
     await until(() =>
       store.read(id).then(
