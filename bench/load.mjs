@@ -109,9 +109,13 @@ function isWhole(/** @type {Buffer} */ bytes) {
   return bytes.length >= end + 4 + Number(length);
 }
 
-function flatOut(/** @type {readonly Connection[]} */ connections, /** @type {number} */ count) {
+async function flatOut(/** @type {readonly Connection[]} */ connections, /** @type {number} */ count) {
   let left = count;
-  return Promise.all(
+  // A process that sleeps must be woken, and the one that sends pays for it: a slower server would pay more often.
+  let isAwake = true;
+  const stayAwake = () => void (isAwake && setImmediate(stayAwake));
+  stayAwake();
+  await Promise.all(
     connections.map(
       (connection) =>
         new Promise((/** @type {(value?: undefined) => void} */ resolve) => {
@@ -125,6 +129,7 @@ function flatOut(/** @type {readonly Connection[]} */ connections, /** @type {nu
         }),
     ),
   );
+  isAwake = false;
 }
 
 /** @param {{ count: number, rate: number, latencies: number[] }} options */

@@ -47,6 +47,7 @@ import { SessionSweeper } from '../sessions/session-sweeper.js';
 import { SessionToucher } from '../sessions/session-toucher.js';
 import { TokenService } from '../tokens/token-service.js';
 import { DeviceBoundRoutes } from './device-bound-routes.js';
+import { expressAccessors } from './express-accessors.js';
 import { expressSessionMount } from './express-session-mount.js';
 import { loadTelemetry } from '../core/load-telemetry.js';
 import { nearCached, nearCachedBlacklist } from '../core/near-cached.js';
@@ -169,6 +170,7 @@ export const SESSION_PROVIDERS: Provider[] = [
   DeviceBoundRoutes,
   tenantMount,
   expressSessionMount,
+  expressAccessors,
   { provide: APP_FILTER, useClass: SessionExceptionFilter },
   { provide: APP_GUARD, useClass: RequestContextGuard },
 ];

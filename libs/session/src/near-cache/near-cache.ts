@@ -25,6 +25,8 @@ interface Entry<V> {
   readonly value: V;
   readonly group: string;
   readonly sentAt: Instant;
+  /** When its last use was noted, monotonic, ms. */
+  usedAt: number;
 }
 
 interface Instant {
@@ -41,10 +43,10 @@ interface Question {
 
 /** Average size of an entry, bytes; with larger entries the cache holds fewer than `maxEntries`. */
 const AVERAGE_SIZE = 4 * 1024;
+/** How often the use of an entry is noted at most, ms. */
+const USE_NOTED = 1_000;
 /** A larger value is not cached, bytes. */
 const MAX_SIZE = 16 * 1024;
-
-const always = (): boolean => true;
 
 const PROCESS_CLOCK: AgeClock = { monotonic: () => performance.now(), wall: () => Date.now() };
 
@@ -104,17 +106,18 @@ export class NearCache<V extends object> {
   /**
    * A value that is young enough and still holds, or null. The value is the cache's own: copy it.
    */
-  find(key: string, holds: (value: V) => boolean = always): V | null {
+  find(key: string, holds?: (value: V) => boolean): V | null {
     if (!this.hears) {
       this.counted.bypassed += 1;
       return null;
     }
-    const entry = this.entries.get(key);
-    if (entry === undefined || !this.isFresh(entry.sentAt) || !holds(entry.value)) {
+    const entry = this.entries.peek(key);
+    if (entry === undefined || !this.isFresh(entry.sentAt) || holds?.(entry.value) === false) {
       this.counted.miss += 1;
       return null;
     }
     this.counted.hit += 1;
+    this.noteUse(key, entry);
     return entry.value;
   }
 
@@ -175,11 +178,19 @@ export class NearCache<V extends object> {
     const known = this.entries.peek(key);
     // A slower answer to an earlier question is the older one.
     if (value === null || (known && known.sentAt.monotonic > sentAt.monotonic)) return;
-    this.entries.set(key, { value, group, sentAt });
+    this.entries.set(key, { value, group, sentAt, usedAt: -Infinity });
     // The entry was too large, or was evicted at once.
     if (!this.entries.has(key)) return;
     const keys = this.keysOf.get(group) ?? new Set<string>();
     this.keysOf.set(group, keys.add(key));
+  }
+
+  /** So that the least recently used entry is evicted. At most once a second: it takes as long as the look-up. */
+  private noteUse(key: string, entry: Entry<V>): void {
+    const now = this.clock.monotonic();
+    if (now - entry.usedAt < USE_NOTED) return;
+    entry.usedAt = now;
+    this.entries.get(key);
   }
 
   private forget(group: string, key: string): void {

@@ -28,7 +28,7 @@ export function bearerTokenOf(exchange: HttpExchange): string | null {
  * @throws {SessionError} `invalid_request`.
  */
 export function accessTokenOf(exchange: HttpExchange, dpop: boolean): PresentedToken | null {
-  const header: unknown = exchange.request.headers.authorization;
+  const header: unknown = exchange.headers.authorization;
   if (header === undefined || header === null) return null;
   if (typeof header !== 'string') {
     throw new SessionError('invalid_request', 'The Authorization header is not a string.');

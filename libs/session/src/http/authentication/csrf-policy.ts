@@ -38,8 +38,7 @@ export class CsrfPolicy {
   /** Whether the request may use the cookie. */
   allows({ exchange, allowedOrigins }: RequestContext): boolean {
     // The request that opens a socket is a GET, but the socket carries every kind of message.
-    const isSafe = SAFE_METHODS.has(exchange.method.toUpperCase()) && !exchange.isUpgrade;
-    if (!this.enabled || isSafe) return true;
+    if (!this.enabled || (SAFE_METHODS.has(exchange.method.toUpperCase()) && !exchange.isUpgrade)) return true;
     const origin = exchange.header('origin');
     if (origin !== undefined && (this.isTrusted(origin) || allowedOrigins.includes(origin))) return true;
     const site = exchange.header('sec-fetch-site');

@@ -53,7 +53,7 @@ export class RequestAuthenticator {
    * @throws {StoreUnavailableError}
    */
   authenticate(context: RequestContext, only: Transport | null = null): Promise<RequestAuthentication> {
-    if (only === 'cookie' && !context.ignoresBearer && context.exchange.request.headers.authorization !== undefined) {
+    if (only === 'cookie' && !context.ignoresBearer && context.exchange.headers.authorization !== undefined) {
       context.ignoresBearer = true;
       context.authentication = null;
       context.evaluate = null;
@@ -67,7 +67,7 @@ export class RequestAuthenticator {
    */
   peek(context: RequestContext, only: Transport | null = null): AuthenticatedRequest | null {
     if (context.isAsked || context.asksStore) return null;
-    if (only === 'cookie' && context.exchange.request.headers.authorization !== undefined) return null;
+    if (only === 'cookie' && context.exchange.headers.authorization !== undefined) return null;
     let found: { request: AuthenticatedRequest; cookie: CookieAuthentication | null } | null;
     try {
       found = this.known(context);
@@ -263,9 +263,10 @@ export class RequestAuthenticator {
   /** The cookies that this server signed; the others only if there are none. */
   private cookiesOf(context: RequestContext): readonly PresentedCookie[] {
     if (context.presentedCookies === undefined) {
-      const all = this.cookie
-        .readAll(context.exchange)
-        .map((token) => ({ token, credential: this.codec.parse(token, 'cookie') }));
+      const all: PresentedCookie[] = [];
+      for (const token of this.cookie.readAll(context.exchange)) {
+        all.push({ token, credential: this.codec.parse(token, 'cookie') });
+      }
       const own = all.length < 2 ? all : all.filter(({ credential }) => credential !== null);
       context.presentedCookies = own.length > 0 ? own : all;
     }

@@ -11,6 +11,7 @@ import type { Authentication } from '../../sessions/session-authenticator.js';
 import type { RouteRules, Transport } from '../authorization/route-rules.js';
 import { noteChallenges, type ChallengeSettings } from '../exchange/challenges.js';
 import type { HttpExchange } from '../exchange/http-exchange.js';
+import { requestSlot } from '../exchange/request-slot.js';
 import { clientFactsOf, type ClientFacts } from './client-recognition.js';
 
 export interface AuthenticatedRequest {
@@ -161,19 +162,15 @@ export class RequestContext {
 
 /** Finds the one context of a request, for middleware, guards, parameters and handlers. */
 export class RequestContexts {
-  /** The property under which a request keeps its context: a WeakMap with an entry per request keeps the garbage collector busy. */
-  private readonly slot = Symbol('nestjs-sessions/request-context');
-  /** For operations on sockets, and requests that take no property. */
-  private readonly others = new WeakMap<object, RequestContext>();
-  private hasOthers = false;
+  /** Where a request keeps its context: a WeakMap with an entry per request keeps the garbage collector busy. */
+  private readonly slot = requestSlot<RequestContext>();
 
   /** @param challenges What refusals say of tokens that are bound to keys; absent without the option `jwt.dpop`. */
   constructor(private readonly challenges?: ChallengeSettings) {}
 
   /** The existing context of a request, or null. `key` is Node's own request. */
   find(key: object): RequestContext | null {
-    const own = (key as Partial<Record<symbol, RequestContext>>)[this.slot];
-    return own ?? (this.hasOthers ? (this.others.get(key) ?? null) : null);
+    return this.slot.find(key) ?? null;
   }
 
   /** @param rules The rules of the route, if known. @param route Its name. */
@@ -185,13 +182,8 @@ export class RequestContexts {
   }
 
   private created(exchange: HttpExchange): RequestContext {
-    const { key, node } = exchange;
     const context = new RequestContext(exchange);
-    const isKept = key === node && Reflect.defineProperty(key, this.slot, { value: context, configurable: true });
-    if (!isKept) {
-      this.hasOthers = true;
-      this.others.set(key, context);
-    }
+    this.slot.put(exchange.key, context);
     if (this.challenges) noteChallenges(exchange, this.challenges);
     return context;
   }

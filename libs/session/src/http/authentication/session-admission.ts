@@ -44,7 +44,10 @@ export class SessionAdmission {
   ) {}
 
   private at(host: ExecutionContext): SessionAdmission {
-    const { realm } = routeOf(host);
+    return this.ofRoute(routeOf(host));
+  }
+
+  private ofRoute({ realm }: { readonly realm: string }): SessionAdmission {
     return realm === '' || !this.ofRealm ? this : this.ofRealm(realm);
   }
 
@@ -53,13 +56,15 @@ export class SessionAdmission {
    * waiting, as most requests of an application with a near cache need nothing more.
    */
   admitsKnown(host: ExecutionContext, options: AdmissionOptions = {}): boolean {
-    const own = this.at(host);
+    const route = routeOf(host);
+    const own = this.ofRoute(route);
     if (own !== this) return own.admitsKnown(host, options);
     if (!this.options.nearCache || this.options.resolveUser) return false;
-    const { rules, name } = routeOf(host);
+    const { rules, name } = route;
     const exchange = rules.public ? null : findExchange(host);
     if (!exchange) return rules.public;
     const context = this.contexts.of(exchange, rules, name);
+    if (!this.tenants.enabled) return this.isKnown(context, rules, options);
     return this.tenants.enterKnown(exchange.request, () => this.isKnown(context, rules, options));
   }
 

@@ -71,7 +71,10 @@ export class TokenCookie {
       let at = start;
       while (at < end && isBlank(header.charCodeAt(at))) at += 1;
       // Most cookies are somebody else's.
-      if (header.startsWith(name, at)) values.push(...valueIn(header.slice(at, end), name));
+      if (header.startsWith(name, at)) {
+        const value = valueIn(header.slice(at, end), name);
+        if (value !== undefined) values.push(value);
+      }
       start = end + 1;
     }
     return values;
@@ -94,11 +97,12 @@ function isBlank(code: number): boolean {
   return code === 0x20 || code === 0x09;
 }
 
-/** The value of this cookie in a pair of name and value that begins with the name, or none. */
-function valueIn(pair: string, name: string): string[] {
-  const value = parseCookie(pair, { decode: (text) => text })[name];
-  return value === undefined ? [] : [value];
+/** The value of this cookie in a pair of name and value that begins with the name, or undefined. */
+function valueIn(pair: string, name: string): string | undefined {
+  return parseCookie(pair, AS_SENT)[name];
 }
+
+const AS_SENT = { decode: (text: string): string => text };
 
 function lasting({ expiresAt, now }: { expiresAt: number; now: number }): { maxAge: number; expires: Date } {
   const age = Math.min(expiresAt - now, LONGEST_COOKIE_AGE);

@@ -8,14 +8,16 @@ import type { SessionAdmission } from '../authentication/session-admission.js';
 import type { SessionUsers } from '../authentication/session-users.js';
 import { routeOf } from '../authorization/route-rules.js';
 import { findExchange, type HttpExchange } from '../exchange/http-exchange.js';
+import { requestSlot, type RequestSlot } from '../exchange/request-slot.js';
 import { withoutRequest } from '../exchange/without-request.js';
 import type { SessionWatch } from '../streams/session-watch.js';
 import { noteOrigin } from '../streams/take-until-ended.js';
 import { RequestSession } from './request-session.js';
 import type { RequestSessionServices } from './request-session-services.js';
 
-/** The request property that leads to its application's `RequestSessions`, even from another copy of the library. */
-const ATTACHED = Symbol.for('nestjs-sessions/request-sessions');
+/** Where a request keeps its application's `RequestSessions`, the same for every copy of the library in a process. */
+const SLOT = Symbol.for('nestjs-sessions/request-sessions');
+const shared = globalThis as Partial<Record<symbol, RequestSlot<RequestSessions>>>;
 
 const logger = new Logger('SessionModule');
 
@@ -26,6 +28,8 @@ const byTokens = new WeakMap<TokenService, RequestSessions>();
  * through pipes, so this is attached to each request before pipes run.
  */
 export class RequestSessions {
+  private readonly slot = (shared[SLOT] ??= requestSlot());
+
   constructor(
     private readonly contexts: RequestContexts,
     readonly admission: SessionAdmission,
@@ -45,7 +49,7 @@ export class RequestSessions {
 
   /** From now on the decorators use this application's session for the request. `node` is Node's own request. */
   attach(node: object): void {
-    Reflect.defineProperty(node, ATTACHED, { value: this, configurable: true });
+    this.slot.put(node, this);
   }
 
   /**
@@ -101,7 +105,7 @@ export function requestSessionsOf(tokens: TokenService): RequestSessions {
 
 /** The `RequestSessions` attached to a request, or null. `key` is Node's own request. */
 export function findRequestSessions(key: object): RequestSessions | null {
-  return (Reflect.get(key, ATTACHED) as RequestSessions | undefined) ?? null;
+  return shared[SLOT]?.find(key) ?? null;
 }
 
 /**

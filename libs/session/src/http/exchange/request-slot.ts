@@ -1,0 +1,63 @@
+/** A value that a request carries with it. */
+export interface RequestSlot<T> {
+  find(request: object): T | undefined;
+  /** Replaces an earlier value. */
+  put(request: object, value: T): void;
+}
+
+/**
+ * A place for one value on each request, which nothing else sees: neither what prints or copies a request, nor what lists its
+ * properties. It is a private field of the request's own list of raw headers. The request itself is the wrong place on Express, where
+ * each has a hidden class of its own, and a new property costs some microseconds; a WeakMap is, because a value that leads back to its
+ * request keeps it from the collector of young objects. docs/performance.md has the figures.
+ */
+export function requestSlot<T>(): RequestSlot<T> {
+  // A class that adds its fields to the object which its base constructor returns.
+  class Field extends Given {
+    #request: object;
+    #value: T;
+
+    constructor(list: object, request: object, value: T) {
+      super(list);
+      this.#request = request;
+      this.#value = value;
+    }
+
+    /** Only for the request that put it there: another one may have been made with the same list. */
+    static find(list: object, request: object): T | undefined {
+      return #value in list && list.#request === request ? list.#value : undefined;
+    }
+
+    /** False where the list belongs to another request. */
+    static put(list: object, request: object, value: T): boolean {
+      if (!(#value in list)) new Field(list, request, value);
+      else if (list.#request === request) list.#value = value;
+      else return false;
+      return true;
+    }
+  }
+
+  /** For what has no list of its own, such as a message on a socket. */
+  let others: WeakMap<object, T> | undefined;
+  return {
+    find: (request) => {
+      const list = listOf(request);
+      return (list && Field.find(list, request)) ?? others?.get(request);
+    },
+    put: (request, value) => {
+      const list = listOf(request);
+      if (!list || !Field.put(list, request, value)) (others ??= new WeakMap()).set(request, value);
+    },
+  };
+}
+
+class Given {
+  constructor(target: object) {
+    return target;
+  }
+}
+
+function listOf(request: { readonly rawHeaders?: unknown }): object | null {
+  const list = request.rawHeaders;
+  return Array.isArray(list) && Object.isExtensible(list) ? list : null;
+}
