@@ -109,13 +109,9 @@ function isWhole(/** @type {Buffer} */ bytes) {
   return bytes.length >= end + 4 + Number(length);
 }
 
-async function flatOut(/** @type {readonly Connection[]} */ connections, /** @type {number} */ count) {
+function flatOut(/** @type {readonly Connection[]} */ connections, /** @type {number} */ count) {
   let left = count;
-  // A process that sleeps must be woken, and the one that sends pays for it: a slower server would pay more often.
-  let isAwake = true;
-  const stayAwake = () => void (isAwake && setImmediate(stayAwake));
-  stayAwake();
-  await Promise.all(
+  return Promise.all(
     connections.map(
       (connection) =>
         new Promise((/** @type {(value?: undefined) => void} */ resolve) => {
@@ -129,7 +125,6 @@ async function flatOut(/** @type {readonly Connection[]} */ connections, /** @ty
         }),
     ),
   );
-  isAwake = false;
 }
 
 /** @param {{ count: number, rate: number, latencies: number[] }} options */
