@@ -34,6 +34,11 @@ try {
       )),
     });
   }
+  const inUse = await compare(
+    () => authenticate(many),
+    () => authenticate({ ...many, credentials: many.furtherCredentials }),
+  );
+  growth.push({ name: 'authenticate, sessions in use', few: FEW, many: HARD_LIMIT, hasBudget: false, ...inUse });
   const [lonely, crowd] = [await userWith(many, 1), await userWith(many, HARD_LIMIT)];
   progress('a user with 1 and with 1,000 sessions');
   const ofUser = await compare(
@@ -65,7 +70,7 @@ async function open(url) {
   });
   const app = await NestFactory.createApplicationContext(module, { logger: ['error'] });
   const [sessions, tokens, store] = [app.get(SessionService), app.get(TokenService), app.get(SessionStore)];
-  return { app, sessions, tokens, store, admin: new Redis(url), credentials: [] };
+  return { app, sessions, tokens, store, admin: new Redis(url), credentials: [], furtherCredentials: [] };
 }
 
 function userOf(userId) {
@@ -134,14 +139,17 @@ async function redisTime(admin) {
   return (used('user') + used('sys')) * 1e6;
 }
 
+/** Ten of the sessions are used, however many are stored. What more sessions in use cost the process is measured by itself. */
 async function fill(server, sessions) {
   const users = Array.from({ length: sessions }, (_, index) => `stored-${index}`);
   let done = 0;
   let next = 0;
   const work = async () => {
     while (next < users.length) {
-      const { cookieToken } = await server.sessions.start(userOf(users[next++]));
-      if (server.credentials.length < HARD_LIMIT) server.credentials.push(cookieToken);
+      const index = next++;
+      const { cookieToken } = await server.sessions.start(userOf(users[index]));
+      if (index % Math.ceil(sessions / FEW) === 0) server.credentials.push(cookieToken);
+      if (server.furtherCredentials.length < HARD_LIMIT) server.furtherCredentials.push(cookieToken);
       done += 1;
       if (done % 5_000 === 0) progress(`stored ${done} of ${sessions} sessions`);
     }

@@ -8,7 +8,8 @@ import { variantOf } from './variants.mjs';
 /**
  * @typedef {'express' | 'fastify'} Platform
  * @typedef {{ perSecond: number, cpu: number, redisCpu: number }} Rate
- * @typedef {{ name: string, few: number, many: number, perSecond: [number, number], ratio: number }} Growth
+ * @typedef {{ name: string, few: number, many: number, perSecond: [number, number], ratio: number,
+ *   hasBudget?: boolean }} Growth
  * @typedef {{
  *   startedAt: Date, rounds: number, requests: Record<Platform, number>,
  *   costs: Partial<Record<Platform, import('./http-cost.mjs').Cost[]>>,
