@@ -6,6 +6,7 @@ import type { NewSession } from '../model/session.js';
 import type { ResolvedSessionOptions } from '../options/resolved-options.js';
 import { SESSION_OPTIONS } from '../options/tokens.js';
 import { SessionStore } from '../ports/session-store.js';
+import { onHttpAdapter } from './on-http-adapter.js';
 import { TenantMount } from './tenant-mount.js';
 
 /**
@@ -26,8 +27,7 @@ export class ExpressSessionMount implements OnModuleInit {
   async mount(): Promise<void> {
     if (!this.options.expressSession) return;
     const handlers = await this.makeHandlers(this.options.expressSession);
-    // Immediately if the server exists; with @nestjs/testing it is created after the providers.
-    this.host.init$.subscribe(() => this.mountOn(this.host.httpAdapter as AbstractHttpAdapter | undefined, handlers));
+    onHttpAdapter(this.host, (adapter) => this.mountOn(adapter, handlers));
     this.onModuleInit();
   }
 
@@ -40,9 +40,7 @@ export class ExpressSessionMount implements OnModuleInit {
     if (this.problem) throw this.problem;
   }
 
-  private mountOn(adapter: AbstractHttpAdapter | undefined, handlers: readonly unknown[]): void {
-    // An application context has no HTTP server.
-    if (!adapter) return;
+  private mountOn(adapter: AbstractHttpAdapter, handlers: readonly unknown[]): void {
     if (adapter.getType() === 'express') {
       for (const handler of handlers) (adapter.use as (handler: unknown) => void)(handler);
       return;

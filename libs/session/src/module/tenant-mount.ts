@@ -5,6 +5,7 @@ import { SESSION_CORE } from '../core/tokens.js';
 import type { RequestTenants } from '../http/authentication/request-tenants.js';
 import type { HttpRequest, MiddlewareRequest } from '../http/exchange/request-view.js';
 import { viewOf } from '../http/exchange/request-view.js';
+import { onHttpAdapter } from './on-http-adapter.js';
 
 /** The part of a Fastify instance that is used here. */
 interface FastifyInstance {
@@ -22,13 +23,10 @@ export class TenantMount {
   ) {}
 
   mount(): void {
-    // Immediately if the server exists; with @nestjs/testing it is created after the providers.
-    this.host.init$.subscribe(() => this.mountOn(this.host.httpAdapter as AbstractHttpAdapter | undefined));
+    onHttpAdapter(this.host, (adapter) => this.mountOn(adapter));
   }
 
-  private mountOn(adapter: AbstractHttpAdapter | undefined): void {
-    // An application context has no HTTP server.
-    if (!adapter) return;
+  private mountOn(adapter: AbstractHttpAdapter): void {
     if (adapter.getType() === 'fastify') {
       adapter
         .getInstance<FastifyInstance>()

@@ -112,12 +112,13 @@ export class NearCache<V extends object> {
       return null;
     }
     const entry = this.entries.peek(key);
-    if (entry === undefined || !this.isFresh(entry.sentAt) || holds?.(entry.value) === false) {
+    const now = this.now();
+    if (entry === undefined || !this.isFresh(entry.sentAt, now) || holds?.(entry.value) === false) {
       this.counted.miss += 1;
       return null;
     }
     this.counted.hit += 1;
-    this.noteUse(key, entry);
+    this.noteUse(key, entry, now.monotonic);
     return entry.value;
   }
 
@@ -186,8 +187,7 @@ export class NearCache<V extends object> {
   }
 
   /** So that the least recently used entry is evicted. At most once a second: it takes as long as the look-up. */
-  private noteUse(key: string, entry: Entry<V>): void {
-    const now = this.clock.monotonic();
+  private noteUse(key: string, entry: Entry<V>, now: number): void {
     if (now - entry.usedAt < USE_NOTED) return;
     entry.usedAt = now;
     this.entries.get(key);
@@ -213,9 +213,9 @@ export class NearCache<V extends object> {
   }
 
   /** By the clock on which more time has passed. */
-  private isFresh({ monotonic, wall }: Instant): boolean {
-    const { clock, settings } = this;
-    return clock.monotonic() - monotonic < settings.maxStale && clock.wall() - wall < settings.maxStale;
+  private isFresh({ monotonic, wall }: Instant, now: Instant): boolean {
+    const { maxStale } = this.settings;
+    return now.monotonic - monotonic < maxStale && now.wall - wall < maxStale;
   }
 
   private now(): Instant {

@@ -34,18 +34,19 @@ export function exposeSession(exchange: HttpExchange, session: Session, user: un
     if (user !== null && Object.hasOwn(node, 'user')) offer(node, 'user', user);
     return;
   }
-  // At every request: an assignment by a name that is written here takes a fraction of one by a name in a variable.
-  const open = request as { session?: unknown; user?: unknown };
+  offerBoth(request, session, user);
+  if (node !== request) offerBoth(node, session, user);
+}
+
+/** At every request: an assignment by a name that is written here takes a fraction of one by a name in a variable. */
+function offerBoth(target: object, session: Session, user: unknown): void {
+  const request = target as { session?: unknown; user?: unknown };
   const takesMore = Object.isExtensible(request);
-  if (takesMore && !('session' in open)) open.session = session;
+  if (takesMore && !('session' in request)) request.session = session;
   else offer(request, 'session', session);
-  if (user !== null) {
-    if (takesMore && !('user' in open)) open.user = user;
-    else offer(request, 'user', user);
-  }
-  if (node === request) return;
-  offer(node, 'session', session);
-  if (user !== null) offer(node, 'user', user);
+  if (user === null) return;
+  if (takesMore && !('user' in request)) request.user = user;
+  else offer(request, 'user', user);
 }
 
 /**

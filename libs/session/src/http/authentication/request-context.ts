@@ -162,7 +162,7 @@ export class RequestContext {
 
 /** Finds the one context of a request, for middleware, guards, parameters and handlers. */
 export class RequestContexts {
-  /** Where a request keeps its context: a WeakMap with an entry per request keeps the garbage collector busy. */
+  /** Where a request keeps its context. */
   private readonly slot = requestSlot<RequestContext>();
 
   /** @param challenges What refusals say of tokens that are bound to keys; absent without the option `jwt.dpop`. */

@@ -33,11 +33,6 @@ export class RequestTenants {
     return tenants.scope.enter(found, work);
   }
 
-  /** Whether the application serves many tenants. */
-  get enabled(): boolean {
-    return this.options.tenants !== null;
-  }
-
   /** Like `enter`, at once: the work has no tenant while it is still being found. */
   enterKnown<T>(request: HttpRequest, work: () => T): T {
     const { tenants } = this.options;

@@ -1,4 +1,5 @@
 import type { HttpExchange } from './http-exchange.js';
+import { requestSlot } from './request-slot.js';
 
 /** `Bearer` (RFC 6750, 2.1), or `DPoP` (RFC 9449, 7.1) for tokens that count only with a proof of their key. */
 export type TokenScheme = 'bearer' | 'dpop';
@@ -17,14 +18,14 @@ export interface ChallengeSettings {
   readonly bearer: boolean;
 }
 
-const NOTED = Symbol('nestjs-sessions/challenge-settings');
+const noted = requestSlot<ChallengeSettings>();
 
 /** From now on refusals of the request say so. */
 export function noteChallenges(exchange: HttpExchange, settings: ChallengeSettings): void {
-  Reflect.defineProperty(exchange.node, NOTED, { value: settings, configurable: true });
+  noted.put(exchange.node, settings);
 }
 
 /** Null where only bearer tokens and cookies count. */
 export function challengesOf(exchange: HttpExchange): ChallengeSettings | null {
-  return (Reflect.get(exchange.node, NOTED) as ChallengeSettings | undefined) ?? null;
+  return noted.find(exchange.node) ?? null;
 }

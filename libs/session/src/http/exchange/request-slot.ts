@@ -7,9 +7,9 @@ export interface RequestSlot<T> {
 
 /**
  * A place for one value on each request, which nothing else sees: neither what prints or copies a request, nor what lists its
- * properties. It is a private field of the request's own list of raw headers. The request itself is the wrong place on Express, where
- * each has a hidden class of its own, and a new property costs some microseconds; a WeakMap is, because a value that leads back to its
- * request keeps it from the collector of young objects. docs/performance.md has the figures.
+ * properties. It is a private field of the request's own list of raw headers. On Express, a field of the request itself would cost some
+ * microseconds, because each request has its own hidden class. A WeakMap would keep requests alive until the next full garbage
+ * collection if the value refers back to its request. docs/performance.md has the figures.
  */
 export function requestSlot<T>(): RequestSlot<T> {
   // A class that adds its fields to the object which its base constructor returns.

@@ -1,13 +1,4 @@
-import {
-  Controller,
-  Get,
-  Injectable,
-  Req,
-  UseGuards,
-  type CanActivate,
-  type ExecutionContext,
-  type INestApplication,
-} from '@nestjs/common';
+import { Controller, Get, Injectable, Req, UseGuards, type CanActivate, type ExecutionContext } from '@nestjs/common';
 import express from 'express';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -83,13 +74,8 @@ function seen(request: GuardedRequest): unknown {
 afterEach(closeApps);
 
 describe.each(PLATFORMS)('what the guards expose on requests of %s', (platform) => {
-  const start = (nearCache: boolean, configure?: (app: INestApplication) => unknown) =>
-    startApp({
-      platform,
-      session: { nearCache },
-      controllers: [ExposedController, AccountController],
-      ...(configure && { configure }),
-    });
+  const start = (nearCache: boolean) =>
+    startApp({ platform, session: { nearCache }, controllers: [ExposedController, AccountController] });
 
   it.each([false, true])('is of this request alone (near cache: %s)', async (nearCache) => {
     const app = await start(nearCache);
