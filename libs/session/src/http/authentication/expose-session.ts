@@ -65,6 +65,9 @@ export function showSessionsOn(prototype: object): void {
         return accessors.slot.find(this)?.[name];
       },
       set(this: object, value: unknown) {
+        // Not to be seen again after the assigned property was deleted.
+        const exposed = accessors.slot.find(this);
+        if (exposed) accessors.slot.put(this, { ...exposed, [name]: undefined });
         define(this, name, value);
       },
     });

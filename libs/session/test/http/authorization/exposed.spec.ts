@@ -61,6 +61,17 @@ class ExposedController {
   }
 }
 
+@Controller('signed-out')
+class SignedOutController {
+  @UseGuards(SessionGuard)
+  @Get()
+  out(@Req() request: GuardedRequest): unknown {
+    request.user = null;
+    delete request.user;
+    return seen(request);
+  }
+}
+
 function isOurs(name: string): boolean {
   return name === 'user' || name === 'session';
 }
@@ -105,6 +116,13 @@ describe.each(PLATFORMS)('what the guards expose on requests of %s', (platform) 
     const replaced = { user: 'set after', session: 'a session of other code', keys: ['session', 'user'] };
     expect((await browser.get('/exposed/after')).body).toEqual(replaced);
     expect((await browser.get('/exposed/guarded')).body).toEqual({ user: 'ann', session: 'ann' });
+  });
+
+  it('does not come back once other code has assigned null and deleted it', async () => {
+    const app = await startApp({ platform, controllers: [SignedOutController, AccountController] });
+    const browser = app.browser();
+    await browser.post('/login', { userId: 'ann' });
+    expect((await browser.get('/signed-out')).body).toEqual({ user: null, session: 'ann' });
   });
 });
 
