@@ -14,16 +14,17 @@ const CLIENT_BYTES = 8;
  * fingerprint can neither recover the client nor compute another one.
  */
 export function fingerprintOf(traits: ClientTraits, key: KeyObject): string {
-  const byTraits = known.get(key) ?? new WeakMap<ClientTraits, string>();
-  const found = byTraits.get(traits);
-  if (found !== undefined) return found;
+  const byKey = known.get(traits) ?? [];
+  for (const { key: of, fingerprint } of byKey) if (of === key) return fingerprint;
   const fingerprint = computed(traits, key);
-  known.set(key, byTraits.set(traits, fingerprint));
+  known.set(traits, [{ key, fingerprint }, ...byKey.slice(0, REMEMBERED_KEYS - 1)]);
   return fingerprint;
 }
 
-/** By key, and by the traits of recent clients, which are the same objects each time: see `traitsOf`. */
-const known = new WeakMap<KeyObject, WeakMap<ClientTraits, string>>();
+/** By the traits of recent clients, which are the same objects each time: see `traitsOf`. */
+const known = new WeakMap<ClientTraits, readonly { readonly key: KeyObject; readonly fingerprint: string }[]>();
+/** Keys of other applications in the process, and of those that were closed. */
+const REMEMBERED_KEYS = 8;
 
 function computed(traits: ClientTraits, key: KeyObject): string {
   return `${VERSION}.${createHmac('sha256', key).update(textOf(traits)).digest('base64url')}`;

@@ -59,7 +59,8 @@ export function cleanUserAgent(userAgent: string): string {
 export function traitsOf(userAgent: string): ClientTraits {
   // Under the text as it came, so that most requests need not clean it.
   const key = userAgent.slice(0, MAX_USER_AGENT_LENGTH);
-  const remembered = known.get(key);
+  // Not `get`, which notes the use: a client that is evicted although it is used is parsed again.
+  const remembered = known.peek(key);
   if (remembered) return remembered;
   const traits = parsed(cleanUserAgent(key));
   known.set(key, traits);

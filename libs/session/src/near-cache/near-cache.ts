@@ -14,6 +14,8 @@ export interface NearCacheSettings<V> {
   readonly maxStale: number;
   /** Approximate size of a value in bytes. Default: the same for all. */
   readonly sizeOf?: (value: V) => number;
+  /** Whether a value still holds at what `find` was given. Default: always. */
+  readonly holds?: (value: V, at: number) => boolean;
   /** Default: the clocks of this process. */
   readonly clock?: AgeClock;
 }
@@ -105,15 +107,17 @@ export class NearCache<V extends object> {
 
   /**
    * A value that is young enough and still holds, or null. The value is the cache's own: copy it.
+   *
+   * @param at What `holds` of the settings is asked about. Default 0.
    */
-  find(key: string, holds?: (value: V) => boolean): V | null {
+  find(key: string, at = 0): V | null {
     if (!this.hears) {
       this.counted.bypassed += 1;
       return null;
     }
     const entry = this.entries.peek(key);
     const now = this.now();
-    if (entry === undefined || !this.isFresh(entry.sentAt, now) || holds?.(entry.value) === false) {
+    if (entry === undefined || !this.isFresh(entry.sentAt, now) || this.settings.holds?.(entry.value, at) === false) {
       this.counted.miss += 1;
       return null;
     }

@@ -23,11 +23,12 @@ import type {
   TouchOptions,
 } from '../ports/session-store.js';
 import { NearCache, type NearCacheCounts, type NearCacheSettings } from './near-cache.js';
-import { copyOfSession, sizeOf } from './session-copies.js';
+import { copyOfFlat, copyOfSession, isFlat, sizeOf } from './session-copies.js';
 
 /** A live session as it was read, alone or for an access token that was not revoked. */
 interface Kept {
   session: Session;
+  readonly isFlat: boolean;
   families: TokenFamilies;
   readonly revision: string;
   readonly tokensFrom: number;
@@ -57,10 +58,10 @@ export class NearCachedSessionStore extends DelegatingSessionStore {
   /** Wraps a store. With `allTenants` it hears of all tenants by one subscription. Call `stop` at the end. */
   static around(
     store: SessionStore,
-    settings: Omit<NearCacheSettings<object>, 'sizeOf'>,
+    settings: Omit<NearCacheSettings<object>, 'sizeOf' | 'holds'>,
     { allTenants = false } = {},
   ): NearCachedSessionStore {
-    const records = new NearCache<Kept>({ ...settings, sizeOf });
+    const records = new NearCache<Kept>({ ...settings, sizeOf, holds: isLive });
     const cached = new NearCachedSessionStore(store, records, allTenants);
     if (allTenants) cached.hear(store.allTenants());
     cached.unsubscribe.push(store.watchHearing?.(records.watch()) ?? alwaysHeard(records));
@@ -104,15 +105,12 @@ export class NearCachedSessionStore extends DelegatingSessionStore {
 
   override peek(sessionId: string, { tokenId }: ReadOptions = {}): LiveSession | null {
     const now = this.store.now();
-    const kept = this.records.find(
-      this.keyOf(sessionId, tokenId),
-      ({ session }) => expiryReason(session, now) === null,
-    );
+    const kept = this.records.find(this.keyOf(sessionId, tokenId), now);
     if (!kept) return null;
-    const { session, families, revision, tokensFrom, binding } = kept;
+    const { session, isFlat, families, revision, tokensFrom, binding } = kept;
     return {
       state: 'live',
-      session: copyOfSession(session),
+      session: isFlat ? copyOfFlat(session) : copyOfSession(session),
       families,
       revision,
       tokensFrom,
@@ -132,7 +130,8 @@ export class NearCachedSessionStore extends DelegatingSessionStore {
       (snapshot) => {
         if (snapshot.state !== 'live' || snapshot.tokenRevoked) return null;
         const { session, families, revision, tokensFrom, binding = null } = snapshot;
-        return { session: copyOfSession(session), families, revision, tokensFrom, binding };
+        const copy = copyOfSession(session);
+        return { session: copy, isFlat: isFlat(copy), families, revision, tokensFrom, binding };
       },
     );
   }
@@ -236,6 +235,10 @@ export class NearCachedSessionStore extends DelegatingSessionStore {
       this.records.clear();
     }
   }
+}
+
+function isLive({ session }: Kept, now: number): boolean {
+  return expiryReason(session, now) === null;
 }
 
 function nameIn(tenant: string, name: string): string {

@@ -27,9 +27,9 @@ export class NearCachedTokenBlacklist extends TokenBlacklist {
   /** Wraps a blacklist. Call `stop` at the end. */
   static around(
     blacklist: TokenBlacklist,
-    settings: Omit<NearCacheSettings<object>, 'sizeOf'>,
+    settings: Omit<NearCacheSettings<object>, 'sizeOf' | 'holds'>,
   ): NearCachedTokenBlacklist {
-    const verdicts = new NearCache<Verdict>(settings);
+    const verdicts = new NearCache<Verdict>({ ...settings, holds: ({ goodFrom }, issuedAt) => issuedAt >= goodFrom });
     const cached = new NearCachedTokenBlacklist(blacklist, verdicts);
     const watch = verdicts.watch();
     // A custom blacklist may lack these; then only `maxStale` applies.
@@ -91,7 +91,7 @@ export class NearCachedTokenBlacklist extends TokenBlacklist {
   async isRevokedFor(subject: string, issuedAt: Date | number, scope: BlacklistScope = {}): Promise<boolean> {
     const key = this.keyOf('subject', subject, scope);
     const at = instantOf('issuedAt', issuedAt);
-    if (this.verdicts.find(key, ({ goodFrom }) => at >= goodFrom)) return false;
+    if (this.verdicts.find(key, at)) return false;
     return this.verdicts.read(
       key,
       key,

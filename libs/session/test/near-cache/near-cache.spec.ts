@@ -43,11 +43,11 @@ function slow(): { ask: () => Promise<string>; answer: (text: string) => void } 
 
 describe('NearCache', () => {
   it('finds what was read, and counts', async () => {
-    const { cache, keep } = open();
+    const { cache, keep } = open({ holds: ({ text }, at) => text === 'a' && at < 5 });
     expect(cache.find('a')).toBeNull();
     await keep('a');
     expect(cache.find('a')).toEqual({ text: 'a' });
-    expect(cache.find('a', () => false)).toBeNull();
+    expect(cache.find('a', 5)).toBeNull();
     expect(cache.counts).toEqual({ hit: 1, miss: 2, bypassed: 0 });
   });
 

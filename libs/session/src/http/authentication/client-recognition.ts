@@ -54,13 +54,13 @@ export class ClientRecognition {
     };
   }
 
-  /** The differences from the client stored in a session, of the given signals. Default: of all. */
+  /** The differences from the client stored in a session, in what is compared. Default: in everything. */
   differences(
     client: ClientFacts,
     metadata: SessionMetadata | undefined,
-    signals?: readonly HijackSignal[],
+    compared?: Compared,
   ): readonly HijackSignal[] {
-    return differencesOf(client, metadata, this.rules, signals);
+    return differencesOf(client, metadata, this.rules, compared);
   }
 
   /**
@@ -134,33 +134,40 @@ export function differencesOf(
   client: ClientFacts,
   metadata: SessionMetadata | undefined,
   rules: ClientRules,
-  signals: readonly HijackSignal[] = ALL_SIGNALS,
+  compared: Compared = EVERYTHING,
 ): readonly HijackSignal[] {
-  const stored = metadata ?? NOTHING;
-  let found = NONE;
-  for (const signal of signals) if (DIFFERS[signal](client, stored, rules)) found = [...found, signal];
-  return found;
+  if (!metadata) return NONE;
+  // At every request: without a list or a table of functions.
+  const fingerprint = compared.fingerprint && hasOtherFingerprint(client, metadata, rules);
+  const ip = compared.ip && hasOtherNetwork(client, metadata, rules);
+  if (fingerprint) return ip ? ['fingerprint', 'ip'] : ['fingerprint'];
+  return ip ? ['ip'] : NONE;
 }
 
-const NOTHING: SessionMetadata = {};
+/** Which signals are looked at. */
+export type Compared = Readonly<Record<HijackSignal, boolean>>;
+
 const NONE: readonly HijackSignal[] = [];
+const EVERYTHING: Compared = { fingerprint: true, ip: true };
 
-const ALL_SIGNALS: readonly HijackSignal[] = ['fingerprint', 'ip'];
+function hasOtherFingerprint(
+  client: ClientFacts,
+  { fingerprint }: SessionMetadata,
+  { fingerprintKeys }: ClientRules,
+): boolean {
+  return fingerprint !== undefined && matchesFingerprint(fingerprint, client.traits, fingerprintKeys) === false;
+}
 
-const DIFFERS: Readonly<
-  Record<HijackSignal, (client: ClientFacts, stored: SessionMetadata, rules: ClientRules) => boolean>
-> = {
-  fingerprint: (client, { fingerprint }, { fingerprintKeys }) =>
-    fingerprint !== undefined && matchesFingerprint(fingerprint, client.traits, fingerprintKeys) === false,
-  ip: (client, { ip }, { ipPrivacy }) => {
-    const networkBy = (address: string | null | undefined): string | null =>
-      ipPrivacy === 'full' ? networkOf(address) : (keptIp(address, 'truncated') ?? null);
-    const there = networkBy(ip);
-    if (there === null) return false;
-    const here = networkBy(client.ip);
-    return here !== null && here !== there;
-  },
-};
+function hasOtherNetwork(client: ClientFacts, { ip }: SessionMetadata, { ipPrivacy }: ClientRules): boolean {
+  const there = networkBy(ip, ipPrivacy);
+  if (there === null) return false;
+  const here = networkBy(client.ip, ipPrivacy);
+  return here !== null && here !== there;
+}
+
+function networkBy(address: string | null | undefined, ipPrivacy: IpPrivacy): string | null {
+  return ipPrivacy === 'full' ? networkOf(address) : (keptIp(address, 'truncated') ?? null);
+}
 
 /** The options for storing and comparing clients. */
 export function rulesOf({ keys, security }: Pick<ResolvedSessionOptions, 'keys' | 'security'>): ClientRules {

@@ -38,13 +38,17 @@ export class CsrfPolicy {
   /** Whether the request may use the cookie. */
   allows({ exchange, allowedOrigins }: RequestContext): boolean {
     // The request that opens a socket is a GET, but the socket carries every kind of message.
-    if (!this.enabled || (SAFE_METHODS.has(exchange.method.toUpperCase()) && !exchange.isUpgrade)) return true;
+    if (!this.enabled || (isSafe(exchange.method) && !exchange.isUpgrade)) return true;
     const origin = exchange.header('origin');
     if (origin !== undefined && (this.isTrusted(origin) || allowedOrigins.includes(origin))) return true;
     const site = exchange.header('sec-fetch-site');
     if (site !== undefined) return site === 'same-origin' || site === 'none';
     return origin === undefined || isOwn(origin, exchange);
   }
+}
+
+function isSafe(method: string): boolean {
+  return method === 'GET' || SAFE_METHODS.has(method.toUpperCase());
 }
 
 /** Whether the origin is the one the request was sent to. `null`, which sandboxed pages send, never is. */

@@ -18,6 +18,7 @@ import type {
   AuthenticatedRequest,
   ClientMismatch,
   CookieAuthentication,
+  KnownRequest,
   PresentedCookie,
   RequestAuthentication,
   RequestContext,
@@ -68,7 +69,7 @@ export class RequestAuthenticator {
   peek(context: RequestContext, only: Transport | null = null): AuthenticatedRequest | null {
     if (context.isAsked || context.asksStore) return null;
     if (only === 'cookie' && context.exchange.headers.authorization !== undefined) return null;
-    let found: { request: AuthenticatedRequest; cookie: CookieAuthentication | null } | null;
+    let found: KnownRequest | null;
     try {
       found = this.known(context);
     } catch (error) {
@@ -77,7 +78,7 @@ export class RequestAuthenticator {
     }
     // A guard that accepts only bearer tokens must not get the session of a cookie.
     if (!found || (only === 'bearer' && found.request.transport !== 'bearer')) return null;
-    context.settle(found.request, found.cookie);
+    context.settle(found);
     this.telemetry?.countAnswer(found.request);
     return found.request;
   }
@@ -171,9 +172,7 @@ export class RequestAuthenticator {
     return asked;
   }
 
-  private known(
-    context: RequestContext,
-  ): { request: AuthenticatedRequest; cookie: CookieAuthentication | null } | null {
+  private known(context: RequestContext): KnownRequest | null {
     // A socket is remembered by what let it in, which this would pass over.
     if (context.exchange.isUpgrade) return null;
     const sent = this.bearerOf(context);
@@ -188,14 +187,13 @@ export class RequestAuthenticator {
     const cookies = this.cookiesOf(context);
     const credential = cookies.length === 1 ? cookies[0]?.credential : null;
     if (!credential || !this.csrf.allows(context)) return null;
-    let binding: BindingState | undefined;
-    const found = this.sessions.peek(credential, (live) => {
-      binding = this.binding?.assess(context, live, null);
-      const isDoubtful = binding !== undefined && (binding === 'missing' || this.binding?.denies(binding) === true);
-      return isDoubtful || this.policy.assess(context, live, 'cookie') !== null;
-    });
-    if (!found || found.live.session.actor) return null;
+    const found = this.sessions.peek(credential);
+    if (!found) return null;
     const { live, superseded, presented } = found;
+    const binding = this.binding?.assess(context, live, null);
+    const isDoubtful = binding !== undefined && (binding === 'missing' || this.binding?.denies(binding) === true);
+    if (isDoubtful || this.policy.assess(context, live, 'cookie')) return null;
+    this.sessions.noteUse(live);
     return {
       request: { state: 'authenticated', transport: 'cookie', live, superseded, presented, mismatch: null, binding },
       cookie: { authentication: found, mismatch: null, binding },

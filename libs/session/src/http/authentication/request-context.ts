@@ -56,6 +56,13 @@ export interface CookieAuthentication {
   readonly binding?: BindingState | undefined;
 }
 
+/** A result that is known without waiting. */
+export interface KnownRequest {
+  readonly request: AuthenticatedRequest;
+  /** Null if it is not that of the cookie. */
+  readonly cookie: CookieAuthentication | null;
+}
+
 /** A proof of possession that fits its request (option `jwt.dpop`). */
 export interface CheckedProof extends DpopProof {
   /** Settles once it is known that the proof is used for the first time; null until it counts for something. */
@@ -86,7 +93,7 @@ export class RequestContext {
   private asked: Promise<RequestAuthentication> | null = null;
   private askedCookie: Promise<CookieAuthentication | null> | null = null;
   /** What was known without waiting. Its promises are made for those who ask for them. */
-  private known: { readonly request: AuthenticatedRequest; readonly cookie: CookieAuthentication | null } | null = null;
+  private known: KnownRequest | null = null;
   private facts: ClientFacts | null = null;
   private digest: Buffer | null = null;
 
@@ -122,9 +129,8 @@ export class RequestContext {
     return this.asked !== null || this.known !== null;
   }
 
-  /** The result, known without waiting; `cookie` if it is that of the cookie. */
-  settle(request: AuthenticatedRequest, cookie: CookieAuthentication | null): void {
-    this.known = { request, cookie };
+  settle(known: KnownRequest): void {
+    this.known = known;
   }
 
   get client(): ClientFacts {

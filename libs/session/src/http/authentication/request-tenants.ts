@@ -20,6 +20,11 @@ export class RequestTenants {
 
   constructor(private readonly options: Pick<ResolvedSessionOptions, 'tenants'>) {}
 
+  /** Whether requests have tenants. */
+  get enabled(): boolean {
+    return this.options.tenants !== undefined;
+  }
+
   /**
    * Runs the work in the tenant of the request.
    *

@@ -5,7 +5,7 @@ import type { HijackSignal, SignalAction } from '../../model/events.js';
 import type { ResolvedSessionOptions, SignalActions } from '../../options/resolved-options.js';
 import type { SessionStore, LiveSession, CallOptions } from '../../ports/session-store.js';
 import type { SessionEvents } from '../../events/session-events.js';
-import type { ClientRecognition } from './client-recognition.js';
+import type { ClientRecognition, Compared } from './client-recognition.js';
 import type { Transport } from '../authorization/route-rules.js';
 import type { ClientMismatch, RequestContext } from './request-context.js';
 
@@ -32,7 +32,9 @@ export class SecurityPolicy {
   private readonly announced = new LRUCache<string, number>({ max: REMEMBERED });
   private readonly actions: Readonly<Record<HijackSignal, SignalActions>>;
   /** What is compared at all. */
-  private readonly signals: Readonly<Record<Transport, readonly HijackSignal[]>>;
+  private readonly compared: Readonly<Record<Transport, Compared>>;
+  /** Whether any signal is looked at. */
+  readonly enabled: boolean;
 
   constructor(
     private readonly clients: ClientRecognition,
@@ -41,14 +43,12 @@ export class SecurityPolicy {
     { security: { useFingerprint, bindToIP } }: ResolvedSessionOptions,
   ) {
     this.actions = { fingerprint: useFingerprint, ip: bindToIP };
-    const signalsOf = (transport: Transport): HijackSignal[] =>
-      (['fingerprint', 'ip'] as const).filter((signal) => this.actions[signal][transport] !== 'off');
-    this.signals = { cookie: signalsOf('cookie'), bearer: signalsOf('bearer') };
-  }
-
-  /** Whether any signal is looked at. */
-  get enabled(): boolean {
-    return this.signals.cookie.length > 0 || this.signals.bearer.length > 0;
+    const comparedBy = (transport: Transport): Compared => ({
+      fingerprint: useFingerprint[transport] !== 'off',
+      ip: bindToIP[transport] !== 'off',
+    });
+    this.compared = { cookie: comparedBy('cookie'), bearer: comparedBy('bearer') };
+    this.enabled = Object.values(this.compared).some(({ fingerprint, ip }) => fingerprint || ip);
   }
 
   /**
@@ -56,8 +56,7 @@ export class SecurityPolicy {
    * signals the strictest action applies. A refresh token counts as `bearer`.
    */
   assess({ client }: RequestContext, { session }: LiveSession, transport: Transport): ClientMismatch | null {
-    const compared = this.signals[transport];
-    if (compared.length === 0) return null;
+    const compared = transport === 'cookie' ? this.compared.cookie : this.compared.bearer;
     const signals = this.clients.differences(client, session.metadata, compared);
     if (signals.length === 0) return null;
     const actionOf = (signal: HijackSignal): SignalAction => this.actions[signal][transport];

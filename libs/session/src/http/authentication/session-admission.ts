@@ -64,6 +64,7 @@ export class SessionAdmission {
     const exchange = rules.public ? null : findExchange(host);
     if (!exchange) return rules.public;
     const context = this.contexts.of(exchange, rules, name);
+    if (!this.tenants.enabled) return this.isKnown(context, rules, options);
     return this.tenants.enterKnown(exchange.request, () => this.isKnown(context, rules, options));
   }
 

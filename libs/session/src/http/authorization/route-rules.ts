@@ -53,20 +53,26 @@ interface Route {
   readonly realm: string;
 }
 
-const cache = new WeakMap<object, WeakMap<object, Route>>();
+/** By handler, its route in the controller that had it first. */
+const routes = new WeakMap<object, Route & { readonly controller: object }>();
+/** The routes of handlers that further controllers inherit. */
+const inherited = new WeakMap<object, WeakMap<object, Route>>();
 
 /** Rules and name of a context's route, found once. */
 export function routeOf(context: Pick<ExecutionContext, 'getClass' | 'getHandler'>): Route {
   const [controller, handler] = [context.getClass(), context.getHandler()];
-  const known = cache.get(controller)?.get(handler);
+  const first = routes.get(handler);
+  if (first?.controller === controller) return first;
+  const known = first && inherited.get(controller)?.get(handler);
   if (known) return known;
-  const ofController = cache.get(controller) ?? new WeakMap<object, Route>();
   const route = {
+    controller,
     rules: rulesOf(controller, handler),
     name: `${controller.name}.${handler.name}`,
     realm: realmOf(controller, handler),
   };
-  cache.set(controller, ofController.set(handler, route));
+  if (!first) routes.set(handler, route);
+  else inherited.set(controller, (inherited.get(controller) ?? new WeakMap<object, Route>()).set(handler, route));
   return route;
 }
 

@@ -1,4 +1,4 @@
-import { parseCookie, stringifySetCookie } from 'cookie';
+import { stringifySetCookie } from 'cookie';
 import { SessionError } from '../../model/errors.js';
 import { LONGEST_COOKIE_AGE } from '../../options/cookie-attributes.js';
 import { MAX_COOKIE_BYTES, type CookiePlace, type ResolvedCookieOptions } from '../../options/cookie-options.js';
@@ -72,8 +72,8 @@ export class TokenCookie {
       while (at < end && isBlank(header.charCodeAt(at))) at += 1;
       // Most cookies are somebody else's.
       if (header.startsWith(name, at)) {
-        const value = valueIn(header.slice(at, end), name);
-        if (value !== undefined) values.push(value);
+        const value = valueIn(header, at + name.length, end);
+        if (value !== null) values.push(value);
       }
       start = end + 1;
     }
@@ -97,12 +97,19 @@ function isBlank(code: number): boolean {
   return code === 0x20 || code === 0x09;
 }
 
-/** The value of this cookie in a pair of name and value that begins with the name, or undefined. */
-function valueIn(pair: string, name: string): string | undefined {
-  return parseCookie(pair, AS_SENT)[name];
+/** What follows a name in a pair of name and value, as it was sent; null if the name goes on, or has no value. */
+function valueIn(header: string, start: number, end: number): string | null {
+  let from = start;
+  while (from < end && isBlank(header.charCodeAt(from))) from += 1;
+  if (from === end || header.charCodeAt(from) !== EQUALS) return null;
+  from += 1;
+  let to = end;
+  while (from < to && isBlank(header.charCodeAt(from))) from += 1;
+  while (to > from && isBlank(header.charCodeAt(to - 1))) to -= 1;
+  return header.slice(from, to);
 }
 
-const AS_SENT = { decode: (text: string): string => text };
+const EQUALS = 0x3d;
 
 function lasting({ expiresAt, now }: { expiresAt: number; now: number }): { maxAge: number; expires: Date } {
   const age = Math.min(expiresAt - now, LONGEST_COOKIE_AGE);

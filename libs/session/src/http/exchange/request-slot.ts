@@ -14,24 +14,22 @@ export interface RequestSlot<T> {
 export function requestSlot<T>(): RequestSlot<T> {
   // A class that adds its fields to the object which its base constructor returns.
   class Field extends Given {
-    #request: object;
-    #value: T;
+    #kept: Kept<T>;
 
-    constructor(list: object, request: object, value: T) {
+    constructor(list: object, kept: Kept<T>) {
       super(list);
-      this.#request = request;
-      this.#value = value;
+      this.#kept = kept;
     }
 
     /** Only for the request that put it there: another one may have been made with the same list. */
     static find(list: object, request: object): T | undefined {
-      return #value in list && list.#request === request ? list.#value : undefined;
+      return #kept in list && list.#kept.request === request ? list.#kept.value : undefined;
     }
 
     /** False where the list belongs to another request. */
     static put(list: object, request: object, value: T): boolean {
-      if (!(#value in list)) new Field(list, request, value);
-      else if (list.#request === request) list.#value = value;
+      if (!(#kept in list)) new Field(list, { request, value });
+      else if (list.#kept.request === request) list.#kept.value = value;
       else return false;
       return true;
     }
@@ -49,6 +47,11 @@ export function requestSlot<T>(): RequestSlot<T> {
       if (!list || !Field.put(list, request, value)) (others ??= new WeakMap()).set(request, value);
     },
   };
+}
+
+interface Kept<T> {
+  readonly request: object;
+  value: T;
 }
 
 class Given {
