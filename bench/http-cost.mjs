@@ -1,6 +1,7 @@
 // What a guard adds to a request: CPU time of the server's process, less that of the same route without a guard. Each variant is a
 // process of its own. They are measured in turn, in short rounds, and the route without a guard before and after each of them, so that
-// a machine that slows down slows down both.
+// a machine that slows down slows down both. All of it is done several times with new processes: those with the same code differ for
+// as long as they live.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
@@ -8,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { getRequest, load } from './load.mjs';
 import { median } from './median.mjs';
 import { onServersProcessor } from './processors.mjs';
+import { signIn } from './sign-in.mjs';
 
 const CLIENTS = 64;
 /** Variants so slow that fewer requests do. @type {Record<string, number>} */
@@ -22,56 +24,75 @@ const SHARES = { 'passport-string': 1 / 5, 'better-auth': 1 / 2 };
  */
 
 /**
- * @param {{ platform: 'express' | 'fastify', variants: readonly string[], redisUrl: string, requests: number, rounds: number,
- *   latencyOf: readonly string[], progress: (done: string) => void }} options The first of `variants` is the one without a guard.
- * @returns {Promise<{ costs: Cost[], latencies: Latency[] }>}
+ * @typedef {{ platform: 'express' | 'fastify', variants: readonly string[], redisUrl: string, requests: number, starts: number,
+ *   rounds: number, latencyOf: readonly string[], progress: (done: string) => void }} Plan The first of `variants` is the one without a
+ *   guard. `rounds` of each of the `starts`.
+ * @typedef {{ pairs: Map<string, Pair[]>, latencies: Latency[] }} Measured `pairs` by variant.
  */
-export async function measureCosts({ platform, variants, redisUrl, requests, rounds, latencyOf, progress }) {
+
+/**
+ * @param {Plan} plan
+ * @returns {Promise<{ costs: Cost[], latencies: Latency[] }>} Medians over all starts and rounds.
+ */
+export async function measureCosts(plan) {
+  /** @type {Measured} */
+  const measured = { pairs: new Map(plan.variants.map((variant) => [variant, []])), latencies: [] };
+  for (let start = 0; start < plan.starts; start += 1) await measureStart(plan, start, measured);
+  const latencies = plan.latencyOf.flatMap((variant) => {
+    const each = measured.latencies.filter((latency) => latency.variant === variant);
+    const of = (/** @type {'rate' | 'p50' | 'p99'} */ field) => median(each.map((latency) => latency[field]));
+    return each.length === 0 ? [] : [{ variant, rate: Math.round(of('rate')), p50: of('p50'), p99: of('p99') }];
+  });
+  return { costs: [...measured.pairs].map(([variant, pairs]) => costOf(variant, pairs)), latencies };
+}
+
+/** Starts a process for each variant, and adds what they show to what was measured. */
+async function measureStart(
+  /** @type {Plan} */ { platform, variants, redisUrl, requests, rounds, latencyOf, progress },
+  /** @type {number} */ start,
+  /** @type {Measured} */ { pairs, latencies },
+) {
+  /** @type {Server[]} */
   const servers = [];
+  const note = (/** @type {string} */ text) => progress(`${platform}, start ${start + 1}: ${text}`);
   try {
     for (const variant of variants) {
       servers.push(await Server.start(platform, variant, redisUrl));
-      progress(`${platform}: started ${variant}`);
+      note(`started ${variant}`);
     }
     for (const server of servers) {
       // Until everything is compiled.
       await server.load({ count: Math.ceil(3 * requests * (SHARES[server.variant] ?? 1)) });
-      progress(`${platform}: warmed up ${server.variant}`);
+      note(`warmed up ${server.variant}`);
     }
     const [unguarded, ...guarded] = servers;
     if (!unguarded) throw new Error('no variant to measure');
     /** @type {Run[]} */
     const bases = [];
-    const pairs = new Map(guarded.map((server) => [server, /** @type {Pair[]} */ ([])]));
     for (let round = 0; round < rounds; round += 1) {
       let before = await unguarded.measure(requests);
       bases.push(before);
       for (let index = 0; index < guarded.length; index += 1) {
         // Each round begins with another variant.
-        const server = guarded[(index + round) % guarded.length];
+        const server = guarded[(index + start * rounds + round) % guarded.length];
         if (!server) continue;
         const run = await server.measure(requests);
         const after = await unguarded.measure(requests);
         bases.push(after);
-        pairs
-          .get(server)
-          ?.push({ run, base: { rate: mean(before.rate, after.rate), cpu: mean(before.cpu, after.cpu) } });
+        const base = { rate: mean(before.rate, after.rate), cpu: mean(before.cpu, after.cpu) };
+        pairs.get(server.variant)?.push({ run, base });
         before = after;
-        progress(`${platform}: round ${round + 1} of ${rounds}, ${server.variant}`);
+        note(`round ${round + 1} of ${rounds}, ${server.variant}`);
       }
     }
-    const costs = servers.map((server) =>
-      costOf(server.variant, pairs.get(server) ?? bases.map((base) => ({ run: base, base }))),
-    );
-    const latencies = [];
+    pairs.get(unguarded.variant)?.push(...bases.map((base) => ({ run: base, base })));
     for (const server of servers.filter(({ variant }) => latencyOf.includes(variant))) {
-      const half = Math.round((costs.find(({ variant }) => variant === server.variant)?.rate ?? 0) / 2);
-      const { latencies: sorted } = await server.load({ count: 2 * requests, rate: half });
+      const half = Math.round((costOf(server.variant, pairs.get(server.variant) ?? []).rate || 0) / 2);
+      const { latencies: sorted } = await server.load({ count: requests, rate: half });
       const at = (/** @type {number} */ part) => sorted[Math.floor(sorted.length * part)] ?? NaN;
       latencies.push({ variant: server.variant, rate: half, p50: at(0.5), p99: at(0.99) });
-      progress(`${platform}: latency of ${server.variant}`);
+      note(`latency of ${server.variant}`);
     }
-    return { costs, latencies };
   } finally {
     await Promise.all(servers.map((server) => server.stop()));
   }
@@ -100,7 +121,7 @@ class Server {
   /**
    * @param {string} variant
    * @param {import('node:child_process').ChildProcess} child
-   * @param {{ port: number, headers: Record<string, string>[] }} started
+   * @param {{ port: number, headers: Record<string, string>[] }} started `headers` of the requests of each client.
    */
   constructor(variant, child, { port, headers }) {
     this.variant = variant;
@@ -128,7 +149,14 @@ class Server {
       createInterface({ input: /** @type {import('node:stream').Readable} */ (child.stdout) }).once('line', resolve);
       child.once('exit', () => reject(new Error(`the server for "${variant}" on ${platform} did not start`)));
     });
-    return new Server(variant, child, JSON.parse(line));
+    /** @type {{ port: number, headers: Record<string, string>[], signsIn: boolean }} */
+    const { port, headers, signsIn } = JSON.parse(line);
+    const sent = [];
+    for (const [client, each] of headers.entries()) {
+      const user = { ...each, 'x-user': `user-${client}` };
+      sent.push({ ...each, ...(signsIn && (await signIn(`http://127.0.0.1:${port}`, user))) });
+    }
+    return new Server(variant, child, { port, headers: sent });
   }
 
   /**

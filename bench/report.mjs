@@ -11,7 +11,7 @@ import { variantOf } from './variants.mjs';
  * @typedef {{ name: string, few: number, many: number, perSecond: [number, number], ratio: number,
  *   hasBudget?: boolean }} Growth
  * @typedef {{
- *   startedAt: Date, rounds: number, requests: Record<Platform, number>,
+ *   startedAt: Date, starts: number, rounds: number, requests: Record<Platform, number>,
  *   costs: Partial<Record<Platform, import('./http-cost.mjs').Cost[]>>,
  *   latencies: Partial<Record<Platform, import('./http-cost.mjs').Latency[]>>,
  *   operations: { rates: Record<string, Rate>, growth: Growth[] } | null,
@@ -153,9 +153,9 @@ function budgetTable(/** @type {readonly import('./budgets.mjs').Budget[]} */ bu
   return [...table(['budget', 'reached', 'at most', ''], rows), ''];
 }
 
-function conditionsOf(/** @type {Results} */ { startedAt, rounds, requests }) {
+function conditionsOf(/** @type {Results} */ { startedAt, starts, rounds, requests }) {
   const [cpu] = cpus();
-  return `${startedAt.toISOString().slice(0, 10)}, Node ${process.versions.node}, Linux ${release()}, ${cpus().length} × ${cpu?.model.trim() ?? 'unknown processor'}; ${rounds} rounds of ${count(requests.express)} requests (Fastify: ${count(requests.fastify)}) a variant, 64 connections, 64 sessions.`;
+  return `${startedAt.toISOString().slice(0, 10)}, Node ${process.versions.node}, Linux ${release()}, ${cpus().length} × ${cpu?.model.trim() ?? 'unknown processor'}; ${starts} starts of ${rounds} rounds of ${count(requests.express)} requests (Fastify: ${count(requests.fastify)}) a variant, 64 connections, 64 sessions.`;
 }
 
 /** As prettier writes it. */

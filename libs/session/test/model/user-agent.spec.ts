@@ -123,6 +123,14 @@ describe('fingerprints', () => {
     expect(matchesFingerprint(fingerprint, chrome, [fresh])).toBe(false);
   });
 
+  it('are the same under each of many keys, such as those of many applications in one process', () => {
+    const chrome = traitsOf(all[0]?.userAgent ?? '');
+    const keys = Array.from({ length: 30 }, () => createSecretKey(randomBytes(32)));
+    const first = keys.map((each) => fingerprintOf(chrome, each));
+    expect(new Set(first).size).toBe(keys.length);
+    expect(keys.map((each) => fingerprintOf(chrome, each))).toEqual(first);
+  });
+
   it.each([undefined, '', 'f2.' + 'A'.repeat(43), 'f1.short', 'f1.' + 'A'.repeat(44), 'a legacy value'])(
     'what this version did not make (%j) is no mismatch',
     (fingerprint) => {
