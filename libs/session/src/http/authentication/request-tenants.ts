@@ -22,7 +22,7 @@ export class RequestTenants {
 
   /** Whether requests have tenants. */
   get enabled(): boolean {
-    return this.options.tenants !== undefined;
+    return this.options.tenants !== null;
   }
 
   /**
