@@ -140,7 +140,9 @@ export class SessionAuthenticator {
   private peekGood(credential: Credential): LiveSession | null {
     // A store of a user's own may lack the method.
     const live = this.store.peek?.(credential.sessionId) ?? null;
-    return live && evaluate(live.families.cookie, presentedBy(credential), live.now, this.rule) === 'keep' ? live : null;
+    return live && evaluate(live.families.cookie, presentedBy(credential), live.now, this.rule) === 'keep'
+      ? live
+      : null;
   }
 
   /** What a near cache knows of a session, impersonated or not. */
