@@ -1,7 +1,6 @@
 // What a guard adds to a request: CPU time of the server's process, less that of the same route without a guard. Each variant is a
 // process of its own. They are measured in turn, in short rounds, and the route without a guard before and after each of them, so that
-// a machine that slows down slows down both. All of it is done several times with new processes: those with the same code differ for
-// as long as they live.
+// a machine that slows down slows down both.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
@@ -9,7 +8,6 @@ import { fileURLToPath } from 'node:url';
 import { getRequest, load } from './load.mjs';
 import { median } from './median.mjs';
 import { onServersProcessor } from './processors.mjs';
-import { signIn } from './sign-in.mjs';
 
 const CLIENTS = 64;
 /** Variants so slow that fewer requests do. @type {Record<string, number>} */
@@ -17,96 +15,70 @@ const SHARES = { 'passport-string': 1 / 5, 'better-auth': 1 / 2 };
 
 /**
  * @typedef {{ variant: string, rate: number, cpu: number, added: number, share: number }} Cost `rate` in requests a second, `cpu` and
- *   `added` in µs a request, `share` of the throughput of the route without a guard; medians of some rounds: see `costOf`.
+ *   `added` in µs a request, `share` of the throughput of the route without a guard; medians of all rounds.
  * @typedef {{ rate: number, cpu: number }} Run
  * @typedef {{ run: Run, base: Run }} Pair `base` is the route without a guard, measured just before and just after.
  * @typedef {{ variant: string, rate: number, p50: number, p99: number }} Latency in ms, at `rate` requests a second.
  */
 
 /**
- * @typedef {{ platform: 'express' | 'fastify', variants: readonly string[], redisUrl: string, requests: number, starts: number,
- *   rounds: number, latencyOf: readonly string[], progress: (done: string) => void }} Plan The first of `variants` is the one without a
- *   guard. `rounds` of each of the `starts`.
- * @typedef {{ pairs: Map<string, Pair[]>, latencies: Latency[] }} Measured `pairs` by variant.
+ * @param {{ platform: 'express' | 'fastify', variants: readonly string[], redisUrl: string, requests: number, rounds: number,
+ *   latencyOf: readonly string[], progress: (done: string) => void }} options The first of `variants` is the one without a guard.
+ * @returns {Promise<{ costs: Cost[], latencies: Latency[] }>}
  */
-
-/**
- * @param {Plan} plan
- * @returns {Promise<{ costs: Cost[], latencies: Latency[] }>} Over all starts and rounds.
- */
-export async function measureCosts(plan) {
-  /** @type {Measured} */
-  const measured = { pairs: new Map(plan.variants.map((variant) => [variant, []])), latencies: [] };
-  for (let start = 0; start < plan.starts; start += 1) await measureStart(plan, start, measured);
-  const latencies = plan.latencyOf.flatMap((variant) => {
-    const each = measured.latencies.filter((latency) => latency.variant === variant);
-    const of = (/** @type {'rate' | 'p50' | 'p99'} */ field) => median(each.map((latency) => latency[field]));
-    return each.length === 0 ? [] : [{ variant, rate: Math.round(of('rate')), p50: of('p50'), p99: of('p99') }];
-  });
-  return { costs: [...measured.pairs].map(([variant, pairs]) => costOf(variant, pairs)), latencies };
-}
-
-/** Starts a process for each variant, and adds what they show to what was measured. */
-async function measureStart(
-  /** @type {Plan} */ { platform, variants, redisUrl, requests, rounds, latencyOf, progress },
-  /** @type {number} */ start,
-  /** @type {Measured} */ { pairs, latencies },
-) {
-  /** @type {Server[]} */
+export async function measureCosts({ platform, variants, redisUrl, requests, rounds, latencyOf, progress }) {
   const servers = [];
-  const note = (/** @type {string} */ text) => progress(`${platform}, start ${start + 1}: ${text}`);
   try {
     for (const variant of variants) {
       servers.push(await Server.start(platform, variant, redisUrl));
-      note(`started ${variant}`);
+      progress(`${platform}: started ${variant}`);
     }
     for (const server of servers) {
       // Until everything is compiled.
-      await server.load({ count: Math.ceil(6 * requests * (SHARES[server.variant] ?? 1)) });
-      note(`warmed up ${server.variant}`);
+      await server.load({ count: Math.ceil(3 * requests * (SHARES[server.variant] ?? 1)) });
+      progress(`${platform}: warmed up ${server.variant}`);
     }
     const [unguarded, ...guarded] = servers;
     if (!unguarded) throw new Error('no variant to measure');
     /** @type {Run[]} */
     const bases = [];
+    const pairs = new Map(guarded.map((server) => [server, /** @type {Pair[]} */ ([])]));
     for (let round = 0; round < rounds; round += 1) {
       let before = await unguarded.measure(requests);
       bases.push(before);
       for (let index = 0; index < guarded.length; index += 1) {
         // Each round begins with another variant.
-        const server = guarded[(index + start * rounds + round) % guarded.length];
+        const server = guarded[(index + round) % guarded.length];
         if (!server) continue;
         const run = await server.measure(requests);
         const after = await unguarded.measure(requests);
         bases.push(after);
-        const base = { rate: mean(before.rate, after.rate), cpu: mean(before.cpu, after.cpu) };
-        pairs.get(server.variant)?.push({ run, base });
+        pairs
+          .get(server)
+          ?.push({ run, base: { rate: mean(before.rate, after.rate), cpu: mean(before.cpu, after.cpu) } });
         before = after;
-        note(`round ${round + 1} of ${rounds}, ${server.variant}`);
+        progress(`${platform}: round ${round + 1} of ${rounds}, ${server.variant}`);
       }
     }
-    pairs.get(unguarded.variant)?.push(...bases.map((base) => ({ run: base, base })));
+    const costs = servers.map((server) =>
+      costOf(server.variant, pairs.get(server) ?? bases.map((base) => ({ run: base, base }))),
+    );
+    const latencies = [];
     for (const server of servers.filter(({ variant }) => latencyOf.includes(variant))) {
-      const half = Math.round((costOf(server.variant, pairs.get(server.variant) ?? []).rate || 0) / 2);
+      const half = Math.round((costs.find(({ variant }) => variant === server.variant)?.rate ?? 0) / 2);
       const { latencies: sorted } = await server.load({ count: 2 * requests, rate: half });
       const at = (/** @type {number} */ part) => sorted[Math.floor(sorted.length * part)] ?? NaN;
       latencies.push({ variant: server.variant, rate: half, p50: at(0.5), p99: at(0.99) });
-      note(`latency of ${server.variant}`);
+      progress(`${platform}: latency of ${server.variant}`);
     }
+    return { costs, latencies };
   } finally {
     await Promise.all(servers.map((server) => server.stop()));
   }
 }
 
-/**
- * Medians of the third of the rounds in which the machine was least busy with other work, judged by the route without a guard alone:
- * what others do takes more from a variant the more it does.
- *
- * @returns {Cost}
- */
-function costOf(/** @type {string} */ variant, /** @type {readonly Pair[]} */ measured) {
-  const byLoad = [...measured].sort((a, b) => a.base.cpu - b.base.cpu);
-  const pairs = byLoad.slice(0, Math.ceil(byLoad.length / 3));
+/** @returns {Cost} */
+function costOf(/** @type {string} */ variant, /** @type {readonly Pair[]} */ pairs) {
   return {
     variant,
     rate: median(pairs.map(({ run }) => run.rate)),
@@ -128,7 +100,7 @@ class Server {
   /**
    * @param {string} variant
    * @param {import('node:child_process').ChildProcess} child
-   * @param {{ port: number, headers: Record<string, string>[] }} started `headers` of the requests of each client.
+   * @param {{ port: number, headers: Record<string, string>[] }} started
    */
   constructor(variant, child, { port, headers }) {
     this.variant = variant;
@@ -156,14 +128,7 @@ class Server {
       createInterface({ input: /** @type {import('node:stream').Readable} */ (child.stdout) }).once('line', resolve);
       child.once('exit', () => reject(new Error(`the server for "${variant}" on ${platform} did not start`)));
     });
-    /** @type {{ port: number, headers: Record<string, string>[], signsIn: boolean }} */
-    const { port, headers, signsIn } = JSON.parse(line);
-    const sent = [];
-    for (const [client, each] of headers.entries()) {
-      const user = { ...each, 'x-user': `user-${client}` };
-      sent.push({ ...each, ...(signsIn && (await signIn(`http://127.0.0.1:${port}`, user))) });
-    }
-    return new Server(variant, child, { port, headers: sent });
+    return new Server(variant, child, JSON.parse(line));
   }
 
   /**

@@ -11,7 +11,7 @@ import { variantOf } from './variants.mjs';
  * @typedef {{ name: string, few: number, many: number, perSecond: [number, number], ratio: number,
  *   hasBudget?: boolean }} Growth
  * @typedef {{
- *   startedAt: Date, starts: number, rounds: number, requests: Record<Platform, number>,
+ *   startedAt: Date, rounds: number, requests: Record<Platform, number>,
  *   costs: Partial<Record<Platform, import('./http-cost.mjs').Cost[]>>,
  *   latencies: Partial<Record<Platform, import('./http-cost.mjs').Latency[]>>,
  *   operations: { rates: Record<string, Rate>, growth: Growth[] } | null,
@@ -63,7 +63,7 @@ const END = '<!-- npm run bench: end -->';
 
 /** Lines as long as prettier leaves them. */
 function readmeOf(/** @type {Results} */ results) {
-  return `What a guard adds to a request, in µs of CPU of the server's process: medians of the quieter third of the rounds of one run, in which all variants took turns, with 64
+  return `What a guard adds to a request, in µs of CPU of the server's process: medians of one run in which all variants took turns, with 64
 connections, Redis and the load generator on another processor. \`npm run bench\` measures it on your machine;
 [performance](docs/performance.md) has the whole table, and [capacity](docs/capacity.md) what one Redis carries.
 
@@ -153,9 +153,9 @@ function budgetTable(/** @type {readonly import('./budgets.mjs').Budget[]} */ bu
   return [...table(['budget', 'reached', 'at most', ''], rows), ''];
 }
 
-function conditionsOf(/** @type {Results} */ { startedAt, starts, rounds, requests }) {
+function conditionsOf(/** @type {Results} */ { startedAt, rounds, requests }) {
   const [cpu] = cpus();
-  return `${startedAt.toISOString().slice(0, 10)}, Node ${process.versions.node}, Linux ${release()}, ${cpus().length} × ${cpu?.model.trim() ?? 'unknown processor'}; ${starts} starts of ${rounds} rounds of ${count(requests.express)} requests (Fastify: ${count(requests.fastify)}) a variant, 64 connections, 64 sessions.`;
+  return `${startedAt.toISOString().slice(0, 10)}, Node ${process.versions.node}, Linux ${release()}, ${cpus().length} × ${cpu?.model.trim() ?? 'unknown processor'}; ${rounds} rounds of ${count(requests.express)} requests (Fastify: ${count(requests.fastify)}) a variant, 64 connections, 64 sessions.`;
 }
 
 /** As prettier writes it. */

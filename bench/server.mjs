@@ -1,6 +1,5 @@
-// One application for one measurement: `node bench/server.mjs <platform> <variant> <clients>`. Prints its port, for each client the
-// headers of its requests, and whether the clients still have to sign in (`signsIn`): a server that sends requests of its own is
-// another one to V8. Everything but the guard is the same in every variant.
+// One application for one measurement: `node bench/server.mjs <platform> <variant> <clients>`. Prints its port and, for each client, the
+// headers that its route /me accepts. Everything but the guard is the same in every variant.
 import 'reflect-metadata';
 import { createSecretKey, randomBytes } from 'node:crypto';
 import { Controller, Get, Headers, Module, Post, Req, UseGuards } from '@nestjs/common';
@@ -11,7 +10,6 @@ import jwt from 'jsonwebtoken';
 import { ExtractJwt, Strategy } from 'passport-jwt';
 import { Public, ReqSession, SessionGuard, SessionModule } from 'nestjs-sessions';
 import { JwtAuthGuard } from 'nestjs-sessions/passport';
-import { cookieOf } from './sign-in.mjs';
 
 const [platform = 'express', variant = 'none', clients = '64'] = process.argv.slice(2);
 const redis = process.env.BENCH_REDIS_URL;
@@ -75,7 +73,7 @@ function ours(options, guard) {
   decorateMethod(SignInController, 'signIn', [Post('sign-in'), Public()]);
   Headers('x-user')(SignInController.prototype, 'signIn', 0);
   ReqSession()(SignInController.prototype, 'signIn', 1);
-  return { guards: [guard], imports: [sessions], controllers: [SignInController], signsIn: true };
+  return { guards: [guard], imports: [sessions], controllers: [SignInController], credential: signIn };
 }
 
 function passportJwt(secretOrKey) {
@@ -87,7 +85,7 @@ function passportJwt(secretOrKey) {
       return { id: payload.sub };
     }
   }
-  const credential = (user) => {
+  const credential = (url, user) => {
     const claims = {
       sub: user,
       sid: randomBytes(24).toString('base64url'),
@@ -122,7 +120,7 @@ async function frameworkSession(openStore) {
       for (const middleware of before) app.use(middleware);
     }
   };
-  return { guards: [SessionUserGuard], controllers: [SignInController], prepare, signsIn: true };
+  return { guards: [SessionUserGuard], controllers: [SignInController], prepare, credential: signIn };
 }
 
 async function connectRedis() {
@@ -171,7 +169,7 @@ async function betterAuth() {
       return found !== null;
     }
   }
-  const credential = async (user) => {
+  const credential = async (url, user) => {
     const body = { name: user, email: `${user}@example.com`, password: 'a password of the load tests' };
     const headers = new globalThis.Headers(CLIENT);
     return cookieOf(await auth.api.signUpEmail({ body, headers, asResponse: true }));
@@ -181,6 +179,19 @@ async function betterAuth() {
 
 function userOf(userId) {
   return { userId, email: `${userId}@example.com`, roles: ['user'] };
+}
+
+/** Signs in by a request, as a client does. */
+async function signIn(url, user) {
+  const response = await fetch(`${url}/sign-in`, { method: 'POST', headers: { ...CLIENT, 'x-user': user } });
+  if (!response.ok) throw new Error(`sign-in: ${response.status} ${await response.text()}`);
+  const { token } = await response.clone().json();
+  return token === undefined ? cookieOf(response) : { authorization: `Bearer ${token}` };
+}
+
+function cookieOf(response) {
+  const pairs = response.headers.getSetCookie().map((line) => line.split(';')[0]);
+  return { cookie: pairs.join('; ') };
 }
 
 /** Applies decorators without a compiler. */
@@ -196,15 +207,7 @@ class MeController {
   }
 }
 
-const {
-  guards = [],
-  imports = [],
-  providers = [],
-  controllers = [],
-  prepare,
-  credential,
-  signsIn = false,
-} = await variants[variant]();
+const { guards = [], imports = [], providers = [], controllers = [], prepare, credential } = await variants[variant]();
 decorateMethod(MeController, 'me', [Get('me'), ...(guards.length > 0 ? [UseGuards(...guards)] : [])]);
 class AppModule {}
 Module({ imports, providers, controllers: [MeController, ...controllers] })(AppModule);
@@ -215,9 +218,9 @@ await app.listen(0, '127.0.0.1');
 const { port } = app.getHttpServer().address();
 const headers = [];
 for (let client = 0; client < Number(clients); client += 1) {
-  headers.push({ ...CLIENT, ...(await credential?.(`user-${client}`)) });
+  headers.push({ ...CLIENT, ...(await credential?.(`http://127.0.0.1:${port}`, `user-${client}`)) });
 }
-process.stdout.write(`${JSON.stringify({ port, headers, signsIn })}\n`);
+process.stdout.write(`${JSON.stringify({ port, headers })}\n`);
 // What the process itself has used: it does not count what others do on the same processor.
 process.on('message', () => process.send(process.cpuUsage()));
 process.on('SIGTERM', () => void app.close().then(() => process.exit(0)));
