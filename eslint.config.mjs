@@ -3,7 +3,7 @@ import prettier from 'eslint-config-prettier';
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['**/dist/**', '**/.dist-*/**', 'coverage/**', '**/*.generated.ts'] },
+  { ignores: ['**/dist/**', '**/.dist-*/**', 'coverage/**', 'site/**', '**/*.generated.ts'] },
   eslint.configs.recommended,
   ...tseslint.configs.recommendedTypeChecked,
   {
