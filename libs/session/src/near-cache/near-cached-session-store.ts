@@ -23,12 +23,12 @@ import type {
   TouchOptions,
 } from '../ports/session-store.js';
 import { NearCache, type NearCacheCounts, type NearCacheSettings } from './near-cache.js';
-import { copyOfFlat, copyOfSession, isFlat, sizeOf } from './session-copies.js';
+import { copyOfSession, isFlat, sizeOf } from './session-copies.js';
 
 /** A live session as it was read, alone or for an access token that was not revoked. */
 interface Kept {
   session: Session;
-  readonly isFlat: boolean;
+  readonly flat: boolean;
   families: TokenFamilies;
   readonly revision: string;
   readonly tokensFrom: number;
@@ -107,10 +107,10 @@ export class NearCachedSessionStore extends DelegatingSessionStore {
     const now = this.store.now();
     const kept = this.records.find(this.keyOf(sessionId, tokenId), now);
     if (!kept) return null;
-    const { session, isFlat, families, revision, tokensFrom, binding } = kept;
+    const { session, flat, families, revision, tokensFrom, binding } = kept;
     return {
       state: 'live',
-      session: isFlat ? copyOfFlat(session) : copyOfSession(session),
+      session: copyOfSession(session, flat),
       families,
       revision,
       tokensFrom,
@@ -131,7 +131,7 @@ export class NearCachedSessionStore extends DelegatingSessionStore {
         if (snapshot.state !== 'live' || snapshot.tokenRevoked) return null;
         const { session, families, revision, tokensFrom, binding = null } = snapshot;
         const copy = copyOfSession(session);
-        return { session: copy, isFlat: isFlat(copy), families, revision, tokensFrom, binding };
+        return { session: copy, flat: isFlat(copy), families, revision, tokensFrom, binding };
       },
     );
   }
