@@ -11,7 +11,7 @@ import { JwtStrategy, strategyOf } from './jwt.strategy.js';
 import { requireModule } from '../http/authorization/require-module.js';
 import { MarksSessionGuard } from '../http/authorization/session-guard-mark.js';
 import { routeOf, routeRulesOf } from '../http/authorization/route-rules.js';
-import { accessTokenOf } from '../http/authentication/bearer-token.js';
+import { accessTokenOf, type PresentedToken } from '../http/authentication/bearer-token.js';
 
 /** The message of passport-jwt for a request without a token. */
 const NO_TOKEN = 'No auth token';
@@ -41,8 +41,8 @@ export class JwtAuthGuard extends AuthGuard() implements OnModuleInit {
   /** True at once where a near cache lets the request in: Nest then waits for nothing. */
   override canActivate(context: ExecutionContext): boolean | Promise<boolean> {
     if (routeRulesOf(context).public) return true;
-    const isKnown = this.isPlain(context) && this.own.admission.admitsKnown(context, { only: 'bearer' });
-    return isKnown || this.ask(context);
+    const token = this.isPlain(context) ? this.tokenOf(context) : null;
+    return token ? this.coreOf(context).admission.admits(context, { only: 'bearer', token }) : this.ask(context);
   }
 
   private async ask(context: ExecutionContext): Promise<boolean> {
@@ -61,7 +61,6 @@ export class JwtAuthGuard extends AuthGuard() implements OnModuleInit {
       await this.own.admission.admit(context, { only: 'bearer' });
       return true;
     }
-    if (this.isPlain(context) && (await this.admitsDirectly(context))) return true;
     // Without this, the application's own PassportModule would select its default strategy.
     const core = this.coreOf(context);
     const guard = this.forRealm(core);
@@ -84,18 +83,15 @@ export class JwtAuthGuard extends AuthGuard() implements OnModuleInit {
     return user === undefined || user === null;
   }
 
-  /** Lets a request with a bearer token in, or throws as passport's way would; false for a request without one. */
-  private async admitsDirectly(context: ExecutionContext): Promise<boolean> {
-    const { admission, contexts, requests, tokens } = this.coreOf(context);
+  /** The token that passport would look at; null if there is none, and for a header that passport's way refuses. */
+  private tokenOf(context: ExecutionContext): PresentedToken | null {
     const exchange = findExchange(context);
-    const token = exchange && wellFormedToken(exchange, requests.takesDpop);
-    if (!exchange || token === null) return false;
-    const { rules, name } = routeOf(context);
-    await requests.authenticateVerified(contexts.of(exchange, rules, name), (near, call) =>
-      tokens.verify(token, near, call),
-    );
-    await admission.admit(context, { only: 'bearer' });
-    return true;
+    if (!exchange || (exchange.isUpgrade && context.getType<string>() !== 'http')) return null;
+    try {
+      return accessTokenOf(exchange, this.coreOf(context).requests.takesDpop);
+    } catch {
+      return null;
+    }
   }
 
   /** The request that passport looks at, also that of a GraphQL operation. */
@@ -163,14 +159,5 @@ export class JwtAuthGuard extends AuthGuard() implements OnModuleInit {
     const { contexts, requestReports } = this.coreOf(context);
     if (exchange) requestReports.refused(reason, contexts.of(exchange));
     throw refusalFor(reason, exchange);
-  }
-}
-
-/** The access token; null for a request without one, and for a header that passport's way refuses. */
-function wellFormedToken(exchange: HttpExchange, dpop: boolean): string | null {
-  try {
-    return accessTokenOf(exchange, dpop)?.token ?? null;
-  } catch {
-    return null;
   }
 }

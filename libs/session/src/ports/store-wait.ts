@@ -14,13 +14,22 @@ export class StoreWait {
 
   /** The result of the work; the time until then counts. */
   async during<T>(work: () => Promise<T>): Promise<T> {
-    if (this.running === 0) this.since = performance.now();
-    this.running += 1;
+    this.begin();
     try {
       return await work();
     } finally {
-      this.running -= 1;
-      if (this.running === 0) this.past += performance.now() - this.since;
+      this.end();
     }
+  }
+
+  /** Counts from now on, until `end`. Prefer `during`. */
+  begin(): void {
+    if (this.running === 0) this.since = performance.now();
+    this.running += 1;
+  }
+
+  end(): void {
+    this.running -= 1;
+    if (this.running === 0) this.past += performance.now() - this.since;
   }
 }

@@ -204,14 +204,12 @@ export class RedisSessionStore extends SessionStore {
     return snapshot;
   }
 
-  async read(sessionId: string, options: ReadOptions = {}): Promise<SessionSnapshot> {
-    const { wait } = options;
-    const look = async (): Promise<StoredSnapshot> => this.reader.look(sessionId, options);
-    return (await (wait ? wait.during(look) : look())).snapshot;
+  read(sessionId: string, options: ReadOptions = {}): Promise<SessionSnapshot> {
+    return this.reader.read(sessionId, options);
   }
 
   async get<T = SessionData>(sessionId: string): Promise<Session<T> | null> {
-    const { snapshot } = await this.reader.look(sessionId);
+    const snapshot = await this.reader.read(sessionId);
     return snapshot.state === 'live' ? (snapshot.session as Session<T>) : null;
   }
 

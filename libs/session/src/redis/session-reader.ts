@@ -1,16 +1,25 @@
 import { withTenant, type SessionEvent } from '../model/events.js';
 import { isSessionId, isUserKeyOf, sidOf } from '../model/ids.js';
 import type { Session } from '../model/session.js';
-import type { ReadOptions } from '../ports/session-store.js';
+import type { ReadOptions, SessionSnapshot } from '../ports/session-store.js';
 import { StoreWait } from '../ports/store-wait.js';
 import type { RedisKeys, UserKeys } from './keys.js';
+import type { RedisClock } from './connection/redis-clock.js';
 import type { RedisConnection } from './connection/redis-connection.js';
 import { isWrongType } from './connection/redis-trouble.js';
 import { withAccess } from './packed.js';
 import { sessionsIn, snapshotFields, snapshotOf, type FieldValue, type StoredSnapshot } from './user-record.js';
 
+const ABSENT: StoredSnapshot = { snapshot: { state: 'absent' }, stored: null, userId: '' };
 /** Index of the clock in `snapshotFields`. */
 const CLOCK = 6;
+
+interface Reading<T> {
+  readonly sessionId: string;
+  readonly keys: UserKeys;
+  readonly options: ReadOptions;
+  readonly pick: (seen: StoredSnapshot) => T;
+}
 
 /** Reads users' hashes: a session by one HMGET, all sessions of a user by one HGETALL. Reports damage. */
 export class SessionReader {
@@ -25,28 +34,64 @@ export class SessionReader {
     private readonly withBinding = true,
   ) {}
 
+  /** The session, as of the start of the read. */
+  read(sessionId: string, options: ReadOptions = {}): Promise<SessionSnapshot> {
+    return this.reading(sessionId, options, ({ snapshot }) => snapshot);
+  }
+
   /** The session with the data for a rewrite, as of the start of the read. */
-  async look(sessionId: string, options: ReadOptions = {}): Promise<StoredSnapshot> {
-    if (!isSessionId(sessionId)) return { snapshot: { state: 'absent' }, stored: null, userId: '' };
+  look(sessionId: string, options: ReadOptions = {}): Promise<StoredSnapshot> {
+    return this.reading(sessionId, options, (seen) => seen);
+  }
+
+  private reading<T>(sessionId: string, options: ReadOptions, pick: (seen: StoredSnapshot) => T): Promise<T> {
+    if (!isSessionId(sessionId)) return Promise.resolve(pick(ABSENT));
     const keys = this.keys.ofSession(sessionId);
-    const clock = this.connection.knownClock(keys.slot) ?? (await this.connection.clockFor(keys.slot, options.wait));
+    const read = { sessionId, keys, options, pick };
+    const clock = this.connection.knownClock(keys.slot);
+    if (clock) return this.readingBy(clock, read);
+    const { wait } = options;
+    const known = this.connection.clockFor(keys.slot, wait);
+    return (wait ? wait.during(() => known) : known).then((found) => this.readingBy(found, read));
+  }
+
+  /** Makes one promise beside that of the command, because this runs for every request. */
+  private readingBy<T>(clock: RedisClock, { sessionId, keys, options, pick }: Reading<T>): Promise<T> {
+    const { wait, tokenId } = options;
     const now = clock.now() + this.timeShift();
-    const fields = snapshotFields(sidOf(sessionId), options.tokenId, this.withBinding);
-    try {
-      const values = await this.connection.readHash(keys.user, fields, isWrongType, keys.slot, options.wait);
-      const { tenant } = keys;
-      const known = this.withUnrecorded(sessionId, values);
-      const seen = snapshotOf(sessionId, known, { now, tenant });
-      if (!isExpired(seen) || !known[CLOCK]) return this.noticed(sessionId, seen);
-      // Rare; and wrong if the server's clock was set back since it was last read.
-      await this.connection.sampleClocks(options.wait);
-      const again = Math.min(now, await this.timeFor(keys, options.wait));
-      return this.noticed(sessionId, snapshotOf(sessionId, known, { now: again, tenant }));
-    } catch (error) {
-      if (!isWrongType(error)) throw error;
-      const detail = 'the user record is of another type';
-      return this.noticed(sessionId, { snapshot: { state: 'damaged', detail }, stored: null, userId: '' });
-    }
+    const fields = snapshotFields(sidOf(sessionId), tokenId, this.withBinding);
+    wait?.begin();
+    return this.connection.readHash(keys.user, fields, isWrongType, keys.slot, wait).then(
+      (values) => {
+        wait?.end();
+        const known = this.withUnrecorded(sessionId, values);
+        const seen = snapshotOf(sessionId, known, { now, tenant: keys.tenant });
+        if (isExpired(seen) && known[CLOCK]) return this.expired(sessionId, known, now, wait).then(pick);
+        return pick(this.noticed(sessionId, seen));
+      },
+      (error: unknown) => {
+        wait?.end();
+        if (!isWrongType(error)) throw error;
+        const detail = 'the user record is of another type';
+        return pick(this.noticed(sessionId, { ...ABSENT, snapshot: { state: 'damaged', detail } }));
+      },
+    );
+  }
+
+  /** Rare; and wrong if the server's clock was set back since it was last read. */
+  private async expired(
+    sessionId: string,
+    values: readonly FieldValue[],
+    now: number,
+    wait: StoreWait | undefined,
+  ): Promise<StoredSnapshot> {
+    const keys = this.keys.ofSession(sessionId);
+    const sampled = async (): Promise<number> => {
+      await this.connection.sampleClocks(wait);
+      return this.timeFor(keys, wait);
+    };
+    const again = Math.min(now, await (wait ? wait.during(sampled) : sampled()));
+    return this.noticed(sessionId, snapshotOf(sessionId, values, { now: again, tenant: keys.tenant }));
   }
 
   /** The user's live sessions, latest access first. */

@@ -15,6 +15,7 @@ import type {
   LiveSession,
   RegenerateRequest,
   RotateOutcome,
+  SessionSnapshot,
 } from '../ports/session-store.js';
 import { requireActor } from './actor-session.js';
 import { cookieRule } from './rotation-rules.js';
@@ -37,6 +38,8 @@ export interface AuthenticateOptions extends CallOptions {
   canSetCookie?: boolean;
   /** Whether a near cache may answer: see `LiveSession.cached`. It only ever says that a token is good. Default true. */
   near?: boolean;
+  /** A read of the session by `read` that is already under way. Default: it is read now. */
+  reading?: Promise<SessionSnapshot> | null;
 }
 
 /** What changes when a token is replaced. */
@@ -75,14 +78,14 @@ export class SessionAuthenticator {
    */
   async authenticate(
     token: string | Credential,
-    { client = null, deny, canSetCookie = true, near = true, wait }: AuthenticateOptions = {},
+    { client = null, deny, canSetCookie = true, near = true, reading, wait }: AuthenticateOptions = {},
   ): Promise<Authentication> {
     const call = wait && { wait };
     const credential = typeof token === 'string' ? this.codec.parse(token, 'cookie') : token;
     if (!credential) throw invalidToken('forged');
-    const known = near ? this.known(credential, deny) : null;
+    const known = near && !reading ? this.known(credential, deny) : null;
     if (known && !known.session.actor) return kept(known, credential);
-    const live = known ?? (await this.store.read(credential.sessionId, call));
+    const live = known ?? (await (reading ?? this.store.read(credential.sessionId, call)));
     if (live.state !== 'live') {
       this.uses?.note(credential.sessionId, live);
       throw goneError(live);
@@ -133,22 +136,31 @@ export class SessionAuthenticator {
    * impersonated session whether the administrator's own lives. Call `noteUse` if the token counts.
    */
   peek(credential: Credential): Authentication | null {
-    const live = this.peekGood(credential);
-    return !live || live.session.actor ? null : kept(live, credential);
+    // A store of a user's own may lack the method.
+    return this.accept(credential, this.store.peek?.(credential.sessionId) ?? null);
   }
 
-  private peekGood(credential: Credential): LiveSession | null {
-    // A store of a user's own may lack the method.
-    const live = this.store.peek?.(credential.sessionId) ?? null;
-    return live && evaluate(live.families.cookie, presentedBy(credential), live.now, this.rule) === 'keep'
-      ? live
+  /** Reads the session of a credential, for `accept` or `authenticate`. */
+  read({ sessionId }: Credential, call: CallOptions): Promise<SessionSnapshot> {
+    return this.store.read(sessionId, call);
+  }
+
+  /** Like `peek`, by what was read. */
+  accept(credential: Credential, snapshot: SessionSnapshot | null): Authentication | null {
+    return snapshot?.state === 'live' && !snapshot.session.actor && this.stays(credential, snapshot)
+      ? kept(snapshot, credential)
       : null;
+  }
+
+  /** Whether the token is good by what is known, and stays as it is. */
+  private stays(credential: Credential, { families, now }: LiveSession): boolean {
+    return evaluate(families.cookie, presentedBy(credential), now, this.rule) === 'keep';
   }
 
   /** What a near cache knows of a session, impersonated or not. */
   private known(credential: Credential, deny: AuthenticateOptions['deny']): LiveSession | null {
-    const live = this.peekGood(credential);
-    if (!live) return null;
+    const live = this.store.peek?.(credential.sessionId) ?? null;
+    if (!live || !this.stays(credential, live)) return null;
     const { actor } = live.session;
     const own = actor ? (this.store.peek?.(actor.sessionId) ?? null) : null;
     if ((actor && own?.session.userId !== actor.userId) || deny?.(live, own) === true) return null;

@@ -1,9 +1,9 @@
 // Over 300 lines because every way to authenticate a request shares its one answer, and what makes it be asked again.
-import type { CredentialCodec } from '../../model/credential.js';
+import type { Credential, CredentialCodec } from '../../model/credential.js';
 import type { BindingState } from '../../model/device-binding.js';
 import { AuthenticationError, SessionError } from '../../model/errors.js';
 import { userKeyOfSession } from '../../model/ids.js';
-import type { LiveSession } from '../../ports/session-store.js';
+import type { LiveSession, SessionSnapshot } from '../../ports/session-store.js';
 import type { AccessTokenVerifier, VerifiedAccessToken, VerifyOptions } from '../../tokens/access-token-verifier.js';
 import { invalidToken } from '../../tokens/authentication-errors.js';
 import type { SessionAuthenticator, Authentication } from '../../sessions/session-authenticator.js';
@@ -59,7 +59,9 @@ export class RequestAuthenticator {
       context.authentication = null;
       context.evaluate = null;
     }
-    return this.once(context, context.evaluate ?? (() => this.evaluate(context)));
+    return (
+      context.authentication ?? this.once(context, context.evaluate, context.evaluate ? null : this.byOneRead(context))
+    );
   }
 
   /**
@@ -86,6 +88,15 @@ export class RequestAuthenticator {
   /** Like `authenticate`, for a bearer token whose signature another component has verified. */
   authenticateVerified(context: RequestContext, admit: AdmitToken): Promise<RequestAuthentication> {
     return this.once(context, () => this.byBearer(context, accessTokenOf(context.exchange, this.takesDpop), admit));
+  }
+
+  /** Like `authenticate`, for the request's bearer token, whatever its cookies. */
+  authenticateToken(context: RequestContext, sent: PresentedToken): Promise<RequestAuthentication> {
+    const verify: AdmitToken = (near, call) => this.verify(sent.token, near, call);
+    return (
+      context.authentication ??
+      this.once(context, () => this.byBearer(context, sent, verify), this.bearerByOneRead(context, sent))
+    );
   }
 
   /** Whether tokens count that are bound to a key (option `jwt.dpop`). */
@@ -155,16 +166,22 @@ export class RequestAuthenticator {
         : null;
     context.ignoresBearer = true;
     context.asksStore = true;
+    context.reading = null;
     context.authentication = Promise.resolve(authentication);
     context.cookie = Promise.resolve(cookie);
   }
 
+  /**
+   * @param evaluate How to find the answer. Default: by all credentials of the request.
+   * @param begun The answer that is already on its way.
+   */
   private once(
     context: RequestContext,
-    evaluate: () => Promise<RequestAuthentication>,
+    evaluate: (() => Promise<RequestAuthentication>) | null,
+    begun: Promise<RequestAuthentication> | null = null,
   ): Promise<RequestAuthentication> {
     if (context.authentication) return context.authentication;
-    const asked = this.answered(context, evaluate);
+    const asked = begun ?? this.answered(context, evaluate ?? (() => this.evaluate(context)));
     // Asked again after a near cache, it is still one request.
     if (!context.asksStore) this.telemetry?.countRequest(asked);
     context.evaluate = evaluate;
@@ -184,11 +201,20 @@ export class RequestAuthenticator {
       if (this.policy.assess(context, verified.live, 'bearer')) return null;
       return { request: bearerRequest(verified, null), cookie: null };
     }
+    const credential = this.onlyCookieOf(context);
+    const found = credential && this.sessions.peek(credential);
+    return found && this.unquestioned(context, found);
+  }
+
+  /** The request's only session cookie, if it may be used; null decides nothing. */
+  private onlyCookieOf(context: RequestContext): Credential | null {
     const cookies = this.cookiesOf(context);
-    const credential = cookies.length === 1 ? cookies[0]?.credential : null;
-    if (!credential || !this.csrf.allows(context)) return null;
-    const found = this.sessions.peek(credential);
-    if (!found) return null;
+    const credential = (cookies.length === 1 && cookies[0]?.credential) || null;
+    return credential && this.csrf.allows(context) ? credential : null;
+  }
+
+  /** A request with a good cookie, if nothing is to be announced or done beside it; null decides nothing. */
+  private unquestioned(context: RequestContext, found: Authentication): KnownRequest | null {
     const { live, superseded, presented } = found;
     const binding = this.binding?.assess(context, live, null);
     const isDoubtful = binding !== undefined && (binding === 'missing' || this.binding?.denies(binding) === true);
@@ -198,6 +224,66 @@ export class RequestAuthenticator {
       request: { state: 'authenticated', transport: 'cookie', live, superseded, presented, mismatch: null, binding },
       cookie: { authentication: found, mismatch: null, binding },
     };
+  }
+
+  /**
+   * What most requests need: one read of the session and nothing beside it. If that does not suffice, `evaluate` goes on with what
+   * was read. Null: ask `evaluate`. It costs a third of the promises.
+   */
+  private byOneRead(context: RequestContext): Promise<RequestAuthentication> | null {
+    // What was asked before is asked again only by `evaluate`.
+    if (context.exchange.isUpgrade || context.asksStore || context.cookie) return null;
+    let credential: Credential | null;
+    try {
+      const sent = this.bearerOf(context);
+      if (sent) return this.bearerByOneRead(context, sent);
+      credential = this.onlyCookieOf(context);
+    } catch (error) {
+      if (error instanceof SessionError) return null;
+      throw error;
+    }
+    if (!credential || this.sessions.peek(credential)) return null;
+    const reading = this.sessions.read(credential, { wait: context.wait });
+    context.reading = reading;
+    return reading.then((snapshot) => this.byRead(context, credential, snapshot));
+  }
+
+  private byRead(
+    context: RequestContext,
+    credential: Credential,
+    snapshot: SessionSnapshot,
+  ): RequestAuthentication | Promise<RequestAuthentication> {
+    const found = this.sessions.accept(credential, snapshot);
+    const known = found && this.unquestioned(context, found);
+    if (known) {
+      // Unless the request has signed in or out meanwhile.
+      if (context.reading) context.settle(known);
+      context.reading = null;
+      return known.request;
+    }
+    const answer = this.answered(context, () => this.evaluate(context));
+    context.reading = null;
+    return answer;
+  }
+
+  /** Like `byOneRead`, for a bearer token. */
+  private bearerByOneRead(context: RequestContext, sent: PresentedToken): Promise<RequestAuthentication> | null {
+    if (this.dpop || !this.tokens) return null;
+    const { tokens } = this;
+    return tokens.verify(sent.token, !context.asksStore, { wait: context.wait }).then(
+      (verified) => {
+        const { live } = verified;
+        if (!this.isOfAnother(context, live) && !this.policy.assess(context, live, 'bearer')) {
+          return bearerRequest(verified, null);
+        }
+        const admit: AdmitToken = async (near, call) => (near ? verified : tokens.verify(sent.token, false, call));
+        return this.answered(context, () => this.byBearer(context, sent, admit));
+      },
+      (error: unknown) =>
+        this.answered(context, async () => {
+          throw error;
+        }),
+    );
   }
 
   private async evaluate(context: RequestContext): Promise<RequestAuthentication> {
@@ -353,6 +439,7 @@ export class RequestAuthenticator {
   }
 
   private async readCookie(context: RequestContext): Promise<CookieAuthentication | null> {
+    const { reading } = context;
     const presented = await this.chooseCookie(context);
     if (!presented) return null;
     if (!presented.credential) throw invalidToken('forged');
@@ -369,6 +456,7 @@ export class RequestAuthenticator {
         },
         canSetCookie: exchange.canSetHeaders,
         near: !context.asksStore,
+        reading,
         wait: context.wait,
       })
       .catch((error: unknown) => {

@@ -5,7 +5,7 @@ import type { SessionError } from '../../model/errors.js';
 import type { HijackSignal, SignalAction } from '../../model/events.js';
 import { clientDigestOf } from '../../model/fingerprint.js';
 import type { Session } from '../../model/session.js';
-import type { LiveSession, RegenerateRequest } from '../../ports/session-store.js';
+import type { LiveSession, RegenerateRequest, SessionSnapshot } from '../../ports/session-store.js';
 import { StoreWait } from '../../ports/store-wait.js';
 import type { Authentication } from '../../sessions/session-authenticator.js';
 import type { RouteRules, Transport } from '../authorization/route-rules.js';
@@ -56,7 +56,7 @@ export interface CookieAuthentication {
   readonly binding?: BindingState | undefined;
 }
 
-/** A result that is known without waiting. */
+/** A result that is known. */
 export interface KnownRequest {
   readonly request: AuthenticatedRequest;
   /** Null if it is not that of the cookie. */
@@ -87,12 +87,14 @@ export class RequestContext {
   route: string | undefined = undefined;
   /** The proof of possession that came with the request; null until it was checked and found good. */
   proof: CheckedProof | null = null;
+  /** The read of the session in the request's only cookie, while it is under way: nobody sends another one. */
+  reading: Promise<SessionSnapshot> | null = null;
   /** The result of the option `resolveUser` for a session of the request. */
   user: { readonly session: Session; readonly found: Promise<unknown> } | null = null;
   private waited: StoreWait | null = null;
   private asked: Promise<RequestAuthentication> | null = null;
   private askedCookie: Promise<CookieAuthentication | null> | null = null;
-  /** What was known without waiting. Its promises are made for those who ask for them. */
+  /** What is known. Its promises are made for those who ask for them. */
   private known: KnownRequest | null = null;
   private facts: ClientFacts | null = null;
   private digest: Buffer | null = null;
@@ -110,6 +112,8 @@ export class RequestContext {
   }
 
   set authentication(asked: Promise<RequestAuthentication> | null) {
+    // The result for the cookie stays until it is replaced.
+    this.askedCookie = this.cookie;
     this.asked = asked;
     this.known = null;
   }

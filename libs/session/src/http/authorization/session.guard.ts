@@ -21,7 +21,6 @@ export class SessionGuard implements CanActivate, OnModuleInit {
 
   /** True at once where a near cache lets the request in: Nest then waits for nothing. */
   canActivate(context: ExecutionContext): boolean | Promise<boolean> {
-    const admission = requireModule(this.admission, SessionGuard.name);
-    return admission.admitsKnown(context) || admission.admit(context).then(() => true);
+    return requireModule(this.admission, SessionGuard.name).admits(context);
   }
 }

@@ -6,9 +6,9 @@ export type HashValues = (Buffer | null)[];
 
 /** What one read was answered, and over which connection. */
 interface ReadAnswer {
-  readonly values: HashValues | null;
-  readonly error: unknown;
-  readonly stream: unknown;
+  values: HashValues | null;
+  error: unknown;
+  stream: unknown;
 }
 
 interface PendingRead {
@@ -24,7 +24,7 @@ interface PendingRead {
  */
 export class ReadBatch {
   private readonly reads: PendingRead[] = [];
-  private answers: Promise<ReadAnswer>[] | null = null;
+  private attempt: SentReads | null = null;
   private readonly isComplete: Promise<void>;
   /** Called when the turn is over: no read follows. */
   close: () => void = () => undefined;
@@ -39,7 +39,7 @@ export class ReadBatch {
     return new Promise((resolve, reject) => {
       const read = { key, fields, resolve, reject };
       this.reads.push(read);
-      this.answers?.push(this.send(read));
+      this.attempt?.send(read);
     });
   }
 
@@ -49,10 +49,12 @@ export class ReadBatch {
    * @throws what the client rejects with when the connection broke, also between two answers.
    */
   async run(): Promise<readonly ReadAnswer[]> {
-    const sent = this.reads.map((read) => this.send(read));
-    this.answers = sent;
+    // Answers to an earlier attempt no longer count.
+    const attempt = new SentReads(this.client);
+    this.attempt = attempt;
+    for (const read of this.reads) attempt.send(read);
     await this.isComplete;
-    const answers = await Promise.all(sent);
+    const answers = await attempt.answered();
     for (const { error, stream } of answers) {
       if (isConnectionError(error)) throw error;
       // What came before a break is not proven by what came after it.
@@ -73,26 +75,64 @@ export class ReadBatch {
   fail(error: unknown): void {
     for (const { reject } of this.reads) reject(error);
   }
+}
 
-  private send({ key, fields }: PendingRead): Promise<ReadAnswer> {
-    const { client } = this;
-    return readHashOf(client, key, fields).then(
-      (values) => ({ values, error: null, stream: client.stream }),
-      (error: unknown) => ({ values: null, error, stream: client.stream }),
+/** Reads that were sent, and their answers in the same order. Counts them, as a promise for each would cost more than its read. */
+class SentReads {
+  private readonly answers: ReadAnswer[] = [];
+  private open = 0;
+  private onAll: (() => void) | null = null;
+
+  constructor(private readonly client: Redis) {}
+
+  send({ key, fields }: PendingRead): void {
+    const answer: ReadAnswer = { values: null, error: null, stream: null };
+    this.answers.push(answer);
+    this.open += 1;
+    this.client.hmgetBuffer(key, ...fields).then(
+      (values) => {
+        if (isAnswerTo(fields, values)) answer.values = values;
+        else answer.error = distrust(this.client);
+        this.note(answer);
+      },
+      (error: unknown) => {
+        answer.error = error;
+        this.note(answer);
+      },
     );
+  }
+
+  /** Resolves once each read has its answer. */
+  async answered(): Promise<readonly ReadAnswer[]> {
+    if (this.open > 0) await new Promise<void>((resolve) => (this.onAll = resolve));
+    return this.answers;
+  }
+
+  private note(answer: ReadAnswer): void {
+    answer.stream = this.client.stream;
+    this.open -= 1;
+    if (this.open === 0) this.onAll?.();
   }
 }
 
 /**
  * The values of some fields.
  *
- * @throws {UnprovenError} if the answer has another length, and so is that of another command: replies no longer belong to
- *   their commands on this connection, so the client of a single server reconnects.
+ * @throws {UnprovenError} if the answer is that of another command.
  */
 export async function readHashOf(client: Redis | Cluster, key: string, fields: readonly string[]): Promise<HashValues> {
   const values = await client.hmgetBuffer(key, ...fields);
-  // Only the number of values is checked, because this runs for every read of a session.
-  if (Array.isArray(values) && values.length === fields.length) return values;
+  if (isAnswerTo(fields, values)) return values;
+  throw distrust(client);
+}
+
+/** Only the number of values is compared, because this runs for every read of a session. */
+function isAnswerTo(fields: readonly string[], values: unknown): boolean {
+  return Array.isArray(values) && values.length === fields.length;
+}
+
+/** Replies no longer belong to their commands on this connection, so the client of a single server reconnects. */
+function distrust(client: Redis | Cluster): UnprovenError {
   if (!client.isCluster) client.disconnect(true);
-  throw new UnprovenError();
+  return new UnprovenError();
 }
