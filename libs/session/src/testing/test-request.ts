@@ -59,8 +59,7 @@ export function testHost(
   const absent = (): never => {
     throw new TypeError('the context is that of an HTTP request');
   };
-  return {
-    ...madeContext('http', args, { of: type, handler: handler as () => unknown }),
+  return Object.assign(madeContext('http', args, { of: type, handler: handler as () => unknown }), {
     getArgs: <T extends unknown[]>() => args as T,
     switchToHttp: () => ({
       getRequest: <T>() => request as T,
@@ -69,5 +68,5 @@ export function testHost(
     }),
     switchToRpc: absent,
     switchToWs: absent,
-  };
+  });
 }

@@ -227,8 +227,8 @@ export class RequestAuthenticator {
   }
 
   /**
-   * What most requests need: one read of the session and nothing beside it. If that does not suffice, `evaluate` goes on with what
-   * was read. Null: ask `evaluate`. It costs a third of the promises.
+   * What most requests need: one read of the session and nothing beside it, with a third of the promises of `evaluate`. That goes on
+   * with what was read where it does not suffice. Null decides nothing, and nothing was sent.
    */
   private byOneRead(context: RequestContext): Promise<RequestAuthentication> | null {
     // What was asked before is asked again only by `evaluate`.

@@ -98,23 +98,21 @@ export class SessionAdmission {
     return true;
   }
 
-  /**
-   * Like `admit`. True at once where a near cache lets the request in: Nest then waits for nothing. Where the request only has to
-   * wait for its answer, it costs a third of the promises of `admit`.
-   */
+  /** Like `admit`, with fewer promises. True at once where a near cache lets the request in: Nest then waits for nothing. */
   admits(host: ExecutionContext, options: AdmissionOptions = {}): boolean | Promise<boolean> {
-    const route = routeOf(host);
-    const own = this.ofRoute(route);
-    if (own !== this) return own.admits(host, options);
-    if (this.admitsKnown(host, options)) return true;
-    const { rules, name } = route;
+    const own = this.at(host);
+    return own.admitsKnown(host, options) || own.admitsByAnswer(host, options);
+  }
+
+  private admitsByAnswer(host: ExecutionContext, options: AdmissionOptions): Promise<boolean> {
+    const { rules, name } = routeOf(host);
     const exchange = rules.public ? null : findExchange(host);
     if (!exchange) return this.admitted(host, options);
     const context = this.contexts.of(exchange, rules, name);
     const run = (): Promise<boolean> =>
       this.ask(context, rules, options).then(
         (request) => this.passes(context, request, rules, options) || this.admitted(host, options),
-        // Tells the client what it may know.
+        // The same answer again, as an error that tells the client what it may know.
         () => this.admitted(host, options),
       );
     if (!this.tenants.enabled) return run();

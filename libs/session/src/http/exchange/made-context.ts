@@ -1,17 +1,40 @@
 import type { ExecutionContext, Type } from '@nestjs/common';
 
+type Class = new (...args: never[]) => object;
+type Handler = (...args: never[]) => unknown;
+
 /** An execution context where Nest makes none, with what guards and decorators read of one. */
 export function madeContext(
   type: 'http' | 'ws',
   args: readonly unknown[],
-  { of, handler }: { of: new (...args: never[]) => object; handler: (...args: never[]) => unknown },
+  { of, handler }: { of: Class; handler: Handler },
 ): ExecutionContext {
-  const context: Pick<ExecutionContext, 'getType' | 'getArgByIndex' | 'getClass' | 'getHandler'> = {
-    getType: <T extends string>() => type as string as T,
-    getArgByIndex: <T>(index: number) => args[index] as T,
-    // The caller names the type, as with Nest's own contexts.
-    getClass: <T>() => of as Type<T>,
-    getHandler: () => handler,
-  };
-  return context as ExecutionContext;
+  return new MadeContext(type, args, of, handler) as unknown as ExecutionContext;
+}
+
+/** A class, because it leads to the request: see `Kept` in request-slot.ts. */
+class MadeContext implements Pick<ExecutionContext, 'getType' | 'getArgByIndex' | 'getClass' | 'getHandler'> {
+  constructor(
+    private readonly type: string,
+    private readonly args: readonly unknown[],
+    private readonly of: Class,
+    private readonly handler: Handler,
+  ) {}
+
+  getType<T extends string>(): T {
+    return this.type as T;
+  }
+
+  getArgByIndex<T>(index: number): T {
+    return this.args[index] as T;
+  }
+
+  // The caller names the type, as with Nest's own contexts.
+  getClass<T>(): Type<T> {
+    return this.of as unknown as Type<T>;
+  }
+
+  getHandler(): Handler {
+    return this.handler;
+  }
 }

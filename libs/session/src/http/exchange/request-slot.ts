@@ -28,7 +28,7 @@ export function requestSlot<T>(): RequestSlot<T> {
 
     /** False where the list belongs to another request. */
     static put(list: object, request: object, value: T): boolean {
-      if (!(#kept in list)) new Field(list, { request, value });
+      if (!(#kept in list)) new Field(list, new Kept(request, value));
       else if (list.#kept.request === request) list.#kept.value = value;
       else return false;
       return true;
@@ -49,9 +49,15 @@ export function requestSlot<T>(): RequestSlot<T> {
   };
 }
 
-interface Kept<T> {
-  readonly request: object;
-  value: T;
+/**
+ * A class, and no object literal: if many objects of one literal outlive a scavenge, V8 makes all later ones in old space. What
+ * they refer to, the whole request here, then stays until the next full garbage collection.
+ */
+class Kept<T> {
+  constructor(
+    readonly request: object,
+    public value: T,
+  ) {}
 }
 
 class Given {

@@ -27,17 +27,27 @@ export type MiddlewareRequest = IncomingMessage & {
  * guards see.
  */
 export function viewOf(request: MiddlewareRequest): HttpRequest {
-  const { method, headers, ip, protocol, socket } = request;
-  const address = ip ?? socket.remoteAddress;
-  const host = hostOf(request);
-  return {
-    ...(method !== undefined && { method }),
-    headers,
-    ...(address !== undefined && { ip: address }),
-    ...(host !== undefined && { host }),
-    protocol: protocol ?? ((socket as Partial<TLSSocket>).encrypted === true ? 'https' : 'http'),
-    raw: request,
-  };
+  return new RequestView(request);
+}
+
+/** A class, because it leads to the request: see `Kept` in request-slot.ts. */
+class RequestView implements HttpRequest {
+  declare readonly method?: string;
+  declare readonly ip?: string;
+  declare readonly host?: string;
+  readonly headers: IncomingHttpHeaders;
+  readonly protocol: string;
+
+  constructor(readonly raw: MiddlewareRequest) {
+    const { method, headers, ip, protocol, socket } = raw;
+    const address = ip ?? socket.remoteAddress;
+    const host = hostOf(raw);
+    if (method !== undefined) this.method = method;
+    this.headers = headers;
+    if (address !== undefined) this.ip = address;
+    if (host !== undefined) this.host = host;
+    this.protocol = protocol ?? ((socket as Partial<TLSSocket>).encrypted === true ? 'https' : 'http');
+  }
 }
 
 /** Includes the port, which Express 4 and Fastify's middleware omit. */

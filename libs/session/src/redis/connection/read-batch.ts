@@ -11,11 +11,14 @@ interface ReadAnswer {
   stream: unknown;
 }
 
-interface PendingRead {
-  readonly key: string;
-  readonly fields: readonly string[];
-  readonly resolve: (values: HashValues) => void;
-  readonly reject: (error: unknown) => void;
+/** A class, because its promise leads to the request that waits for it: see `Kept` in request-slot.ts. */
+class PendingRead {
+  constructor(
+    readonly key: string,
+    readonly fields: readonly string[],
+    readonly resolve: (values: HashValues) => void,
+    readonly reject: (error: unknown) => void,
+  ) {}
 }
 
 /**
@@ -37,7 +40,7 @@ export class ReadBatch {
 
   add(key: string, fields: readonly string[]): Promise<HashValues> {
     return new Promise((resolve, reject) => {
-      const read = { key, fields, resolve, reject };
+      const read = new PendingRead(key, fields, resolve, reject);
       this.reads.push(read);
       this.attempt?.send(read);
     });
