@@ -60,7 +60,7 @@ const chosen = (/** @type {'express' | 'fastify'} */ platform) =>
   ).map(({ key }) => key);
 
 keepAway(process.pid);
-const steps = platforms.reduce((sum, platform) => sum + chosen(platform).length * (2 + rounds) - rounds + 3, 0);
+const steps = platforms.reduce((sum, platform) => sum + (chosen(platform).length - 1) * (2 + rounds) + 3, 0);
 const progress = new Progress(steps);
 const servers = [await startRedisProcess({ binary }), await startRedisProcess({ binary })];
 for (const { pid } of servers) keepAway(pid);

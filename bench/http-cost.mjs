@@ -1,6 +1,6 @@
 // What a guard adds to a request: CPU time of the server's process, less that of the same route without a guard. Each variant is a
-// process of its own. They are measured in turn, in short rounds, and the route without a guard before and after each of them, so that
-// a machine that slows down slows down both.
+// process of its own, beside another one without a guard. The two take turns, so that a machine that slows down slows down both, and
+// nobody else is there: a process that waits long for its turn is slower in it.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
@@ -14,8 +14,9 @@ const CLIENTS = 64;
 const SHARES = { 'passport-string': 1 / 5, 'better-auth': 1 / 2 };
 
 /**
- * @typedef {{ variant: string, rate: number, cpu: number, added: number, share: number }} Cost `rate` in requests a second, `cpu` and
- *   `added` in µs a request, `share` of the throughput of the route without a guard; medians of all rounds.
+ * @typedef {{ variant: string, rate: number, cpu: number, added: number, unguarded: number, share: number }} Cost `rate` in requests
+ *   a second, `cpu`, `added` and `unguarded` (the route without a guard, meanwhile) in µs a request, `share` of that route's
+ *   throughput; medians of all rounds.
  * @typedef {{ rate: number, cpu: number }} Run
  * @typedef {{ run: Run, base: Run }} Pair `base` is the route without a guard, measured just before and just after.
  * @typedef {{ variant: string, rate: number, p50: number, p99: number }} Latency in ms, at `rate` requests a second.
@@ -27,54 +28,55 @@ const SHARES = { 'passport-string': 1 / 5, 'better-auth': 1 / 2 };
  * @returns {Promise<{ costs: Cost[], latencies: Latency[] }>}
  */
 export async function measureCosts({ platform, variants, redisUrl, requests, rounds, latencyOf, progress }) {
-  const servers = [];
-  try {
-    for (const variant of variants) {
-      servers.push(await Server.start(platform, variant, redisUrl));
+  const [unguarded = '', ...guarded] = variants;
+  /** @type {Run[]} */
+  const bases = [];
+  /** @type {Cost[]} */
+  const costs = [];
+  /** @type {Latency[]} */
+  const latencies = [];
+  const latency = async (/** @type {Server} */ server, /** @type {number} */ rate) => {
+    const half = Math.round(rate / 2);
+    const { latencies: sorted } = await server.load({ count: 2 * requests, rate: half });
+    const at = (/** @type {number} */ part) => sorted[Math.floor(sorted.length * part)] ?? NaN;
+    latencies.push({ variant: server.variant, rate: half, p50: at(0.5), p99: at(0.99) });
+    progress(`${platform}: latency of ${server.variant}`);
+  };
+  for (const variant of guarded) {
+    const [base, server] = [
+      await Server.start(platform, unguarded, redisUrl),
+      await Server.start(platform, variant, redisUrl),
+    ];
+    try {
       progress(`${platform}: started ${variant}`);
-    }
-    for (const server of servers) {
       // Until everything is compiled.
-      await server.load({ count: Math.ceil(3 * requests * (SHARES[server.variant] ?? 1)) });
-      progress(`${platform}: warmed up ${server.variant}`);
-    }
-    const [unguarded, ...guarded] = servers;
-    if (!unguarded) throw new Error('no variant to measure');
-    /** @type {Run[]} */
-    const bases = [];
-    const pairs = new Map(guarded.map((server) => [server, /** @type {Pair[]} */ ([])]));
-    for (let round = 0; round < rounds; round += 1) {
-      let before = await unguarded.measure(requests);
+      for (const each of [base, server]) await each.warmUp(requests);
+      progress(`${platform}: warmed up ${variant}`);
+      /** @type {Pair[]} */
+      const pairs = [];
+      let before = await base.measure(requests);
       bases.push(before);
-      for (let index = 0; index < guarded.length; index += 1) {
-        // Each round begins with another variant.
-        const server = guarded[(index + round) % guarded.length];
-        if (!server) continue;
+      for (let round = 0; round < rounds; round += 1) {
         const run = await server.measure(requests);
-        const after = await unguarded.measure(requests);
+        const after = await base.measure(requests);
         bases.push(after);
-        pairs
-          .get(server)
-          ?.push({ run, base: { rate: mean(before.rate, after.rate), cpu: mean(before.cpu, after.cpu) } });
+        pairs.push({ run, base: { rate: mean(before.rate, after.rate), cpu: mean(before.cpu, after.cpu) } });
         before = after;
-        progress(`${platform}: round ${round + 1} of ${rounds}, ${server.variant}`);
+        progress(`${platform}: round ${round + 1} of ${rounds}, ${variant}`);
       }
+      const cost = costOf(variant, pairs);
+      costs.push(cost);
+      if (variant === guarded[0] && latencyOf.includes(unguarded)) await latency(base, before.rate);
+      if (latencyOf.includes(variant)) await latency(server, cost.rate);
+    } finally {
+      await Promise.all([base.stop(), server.stop()]);
     }
-    const costs = servers.map((server) =>
-      costOf(server.variant, pairs.get(server) ?? bases.map((base) => ({ run: base, base }))),
-    );
-    const latencies = [];
-    for (const server of servers.filter(({ variant }) => latencyOf.includes(variant))) {
-      const half = Math.round((costs.find(({ variant }) => variant === server.variant)?.rate ?? 0) / 2);
-      const { latencies: sorted } = await server.load({ count: 2 * requests, rate: half });
-      const at = (/** @type {number} */ part) => sorted[Math.floor(sorted.length * part)] ?? NaN;
-      latencies.push({ variant: server.variant, rate: half, p50: at(0.5), p99: at(0.99) });
-      progress(`${platform}: latency of ${server.variant}`);
-    }
-    return { costs, latencies };
-  } finally {
-    await Promise.all(servers.map((server) => server.stop()));
   }
+  const none = costOf(
+    unguarded,
+    bases.map((run) => ({ run, base: run })),
+  );
+  return { costs: [none, ...costs], latencies };
 }
 
 /** @returns {Cost} */
@@ -84,6 +86,7 @@ function costOf(/** @type {string} */ variant, /** @type {readonly Pair[]} */ pa
     rate: median(pairs.map(({ run }) => run.rate)),
     cpu: median(pairs.map(({ run }) => run.cpu)),
     added: median(pairs.map(({ run, base }) => run.cpu - base.cpu)),
+    unguarded: median(pairs.map(({ base }) => base.cpu)),
     share: median(pairs.map(({ run, base }) => run.rate / base.rate)),
   };
 }
@@ -141,13 +144,21 @@ class Server {
     return result;
   }
 
+  async warmUp(/** @type {number} */ most) {
+    await this.load({ count: this.#share(3 * most) });
+  }
+
   async measure(/** @type {number} */ most) {
-    const count = Math.ceil(most * (SHARES[this.variant] ?? 1));
+    const count = this.#share(most);
     // A process that has waited for its turn is slower at first: V8 gives up code that was not used for a while.
     await this.load({ count: Math.ceil(count / 3) });
     const before = await this.#cpu();
     const { requests, perSecond } = await this.load({ count });
     return { rate: perSecond, cpu: ((await this.#cpu()) - before) / requests };
+  }
+
+  #share(/** @type {number} */ most) {
+    return Math.ceil(most * (SHARES[this.variant] ?? 1));
   }
 
   async stop() {

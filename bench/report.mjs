@@ -63,8 +63,8 @@ const END = '<!-- npm run bench: end -->';
 
 /** Lines as long as prettier leaves them. */
 function readmeOf(/** @type {Results} */ results) {
-  return `What a guard adds to a request, in µs of CPU of the server's process: medians of one run in which all variants took turns, with 64
-connections, Redis and the load generator on another processor. \`npm run bench\` measures it on your machine;
+  return `What a guard adds to a request, in µs of CPU of the server's process: medians of one run in which each variant took turns with an
+unguarded route, with 64 connections, Redis and the load generator on another processor. \`npm run bench\` measures it on your machine;
 [performance](docs/performance.md) has the whole table, and [capacity](docs/capacity.md) what one Redis carries.
 
 ![Bar chart of the table below](docs/images/bench.svg)
