@@ -83,6 +83,7 @@ const session = z.strictObject({
   absoluteTimeout: optionalDuration,
   touchInterval: optionalDuration,
   rotationInterval: optionalDuration,
+  rotationGrace: duration(30_000),
   rememberMe: z.strictObject({ idleTimeout: optionalDuration, absoluteTimeout: optionalDuration }).prefault({}),
   maxSessionsPerUser: z
     .union([wholeNumber(1, HARD_SESSION_LIMIT), callable()], {

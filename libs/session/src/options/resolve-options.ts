@@ -14,9 +14,6 @@ import { deriveKeys, type SessionKeys } from './session-keys.js';
 import type { MaxSessionsPerUser, SessionModuleOptions } from './session-module-options.js';
 import { resolveStoreOptions } from './store-options.js';
 
-/** How long a request may repeat a step that has just rotated or replaced its cookie, ms. */
-const COOKIE_GRACE = 30_000;
-
 const MINUTE = 60_000;
 const DAY = 24 * 60 * MINUTE;
 
@@ -133,7 +130,7 @@ function withoutFalse(options: SessionModuleOptions): SessionModuleOptions {
 }
 
 function resolveLifetime(options: ParsedOptions['session']): ResolvedLifetimeOptions {
-  const { rotationInterval = Infinity, onLimit, freshness } = options;
+  const { rotationInterval = Infinity, rotationGrace, onLimit, freshness } = options;
   const { idleTimeout, absoluteTimeout } = resolveTimeouts('session', options, 30 * MINUTE, 24 * 60 * MINUTE);
   const rememberMe = resolveTimeouts('session.rememberMe', options.rememberMe, 14 * DAY, 30 * DAY);
   const longestTouch = Math.max(1, Math.floor(idleTimeout / 10));
@@ -143,10 +140,10 @@ function resolveLifetime(options: ParsedOptions['session']): ResolvedLifetimeOpt
       `${options.touchInterval} ms is more than a tenth of session.idleTimeout, so sessions in use would end; use ${longestTouch} ms or less, or omit it`,
     );
   }
-  if (rotationInterval <= COOKIE_GRACE) {
+  if (rotationInterval <= rotationGrace) {
     refuse(
       'session.rotationInterval',
-      `must be longer than ${COOKIE_GRACE} ms: until then the previous token counts as a repeated request`,
+      `must be longer than ${rotationGrace} ms (session.rotationGrace): until then the previous token counts as a repeated request`,
     );
   }
   return {
@@ -154,7 +151,7 @@ function resolveLifetime(options: ParsedOptions['session']): ResolvedLifetimeOpt
     absoluteTimeout,
     touchInterval: options.touchInterval ?? Math.min(60_000, longestTouch),
     rotationInterval,
-    rotationGrace: COOKIE_GRACE,
+    rotationGrace,
     rememberMe,
     maxSessionsPerUser: options.maxSessionsPerUser as MaxSessionsPerUser,
     maxSessionsPerDeviceType: options.maxSessionsPerDeviceType,

@@ -34,8 +34,13 @@ export interface SessionLifetimeOptions {
   absoluteTimeout?: Duration;
   /** Accesses are recorded at most this often. Default 1 minute, never more than a tenth of `idleTimeout`. */
   touchInterval?: Duration;
-  /** Age at which the cookie's token rotates. Default: never. */
+  /** Age at which the cookie's token rotates, longer than `rotationGrace`. Default: never. */
   rotationInterval?: Duration;
+  /**
+   * How long a replaced cookie counts as a repeated request: it gets the current token again. Afterwards `reuseDetection` decides.
+   * Default 30 seconds.
+   */
+  rotationGrace?: Duration;
   rememberMe?: RememberMeOptions;
   /** Maximum number of live sessions per user, 1 to 1,000. Default 5. */
   maxSessionsPerUser?: MaxSessionsPerUser;
@@ -244,7 +249,7 @@ export interface SessionModuleOptions {
   jwt?: JwtOptions;
   /**
    * When a replaced cookie or refresh token counts as reuse and ends the session. `after-use`: once its successor was
-   * used. `after-grace`: at every replay after the grace window (30 s for cookies, `jwt.refreshGrace`), even if the
+   * used. `after-grace`: at every replay after the grace window (`session.rotationGrace`, `jwt.refreshGrace`), even if the
    * successor never arrived. Default `after-use`.
    */
   reuseDetection?: ReuseDetection;

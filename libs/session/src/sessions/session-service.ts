@@ -80,6 +80,9 @@ export interface RegenerateOptions extends CallOptions {
   jkt?: string;
 }
 
+/** How long a regeneration may be repeated with the token that it replaced, ms: see `@StepUp()`. */
+const REPEATABLE_FOR = 30_000;
+
 /**
  * Sessions from sign-in to sign-out, without HTTP. `RequestSession` does the same for the current request.
  *
@@ -299,7 +302,7 @@ export class SessionService {
     const after = await this.store.regenerate(sessionId, {
       credentials: { cookie: drawn.cookie.hash, refresh: drawn.refresh.hash },
       freshen: options.freshen,
-      repeatableFor: this.options.session.rotationGrace,
+      repeatableFor: REPEATABLE_FOR,
       ...(options.patch && { patch: options.patch }),
       ...(options.presented && { presented: options.presented }),
       ...(options.replaces !== undefined && { replaces: options.replaces }),

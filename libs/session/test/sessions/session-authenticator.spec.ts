@@ -107,6 +107,33 @@ describe('SessionAuthenticator: a cookie that was replaced', () => {
     });
   });
 
+  it.each([
+    ['5s', 4_000, 6_000],
+    ['2m', 110_000, 121_000],
+  ] as const)('counts as a repeated request for session.rotationGrace: %s', async (rotationGrace, within, past) => {
+    services = await servicesOf({ session: { rotationInterval: '5m', rotationGrace } });
+    started = await services.sessions.start({ userId: 'ada' });
+    services.store.advance(5 * MINUTE + 1);
+    const { token } = await authenticate(cookie());
+    await authenticate(token ?? '');
+    services.store.advance(within);
+    expect(await authenticate(cookie())).toEqual({ token, generation: 1 });
+    services.store.advance(past - within);
+    await expect(authenticate(cookie())).rejects.toMatchObject({ code: 'session_revoked' });
+    expect(await isLive()).toBe(false);
+  });
+
+  it('by a regeneration may repeat it for 30 seconds, whatever session.rotationGrace', async () => {
+    services = await servicesOf({ session: { rotationInterval: '5m', rotationGrace: '1s' } });
+    started = await services.sessions.start({ userId: 'ada' });
+    const { presented } = await services.authenticator.authenticate(cookie());
+    await services.sessions.stepUp(started.session.id, presented ? { presented } : {});
+    services.store.advance(29_000);
+    expect(await services.authenticator.authenticate(cookie())).toMatchObject({ superseded: true });
+    services.store.advance(2_000);
+    await expect(services.authenticator.authenticate(cookie())).rejects.toMatchObject({ code: 'invalid_token' });
+  });
+
   it('under after-grace is marked by no write', async () => {
     services = await servicesOf({ session: { rotationInterval: '1m' }, reuseDetection: 'after-grace' });
     started = await services.sessions.start({ userId: 'ada' });
