@@ -4,7 +4,7 @@ import type { RequestAuthenticator } from '../http/authentication/request-authen
 import type { RequestContext } from '../http/authentication/request-context.js';
 import type { ActorCookie } from '../http/cookies/actor-cookie.js';
 import type { HttpExchange } from '../http/exchange/http-exchange.js';
-import { notSignedIn } from '../http/authentication/session-admission.js';
+import { notSignedIn } from '../http/authentication/route-refusals.js';
 import { publicKeyOf, type DeviceBinding } from '../model/device-binding.js';
 import { SessionError } from '../model/errors.js';
 import type { ResolvedDeviceBoundOptions } from '../options/resolved-options.js';

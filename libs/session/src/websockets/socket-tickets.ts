@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import type { SessionCore } from '../core/session-core.js';
 import { SESSION_CORE } from '../core/tokens.js';
 import type { Transport } from '../http/authorization/route-rules.js';
-import { notSignedIn } from '../http/authentication/session-admission.js';
+import { notSignedIn } from '../http/authentication/route-refusals.js';
 import { exchangeOfRequest, type HttpExchange } from '../http/exchange/http-exchange.js';
 import type { HttpRequest } from '../http/exchange/request-view.js';
 import { aliasDigest } from '../model/alias.js';

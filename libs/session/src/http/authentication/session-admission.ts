@@ -1,7 +1,7 @@
 import type { ExecutionContext } from '@nestjs/common';
 import { isAnonymousUserId } from '../../model/alias.js';
 import { dpopRefusal } from '../../model/dpop-refusal.js';
-import { AuthenticationError, SessionError } from '../../model/errors.js';
+import { SessionError } from '../../model/errors.js';
 import type { Session } from '../../model/session.js';
 import type { ResolvedSessionOptions } from '../../options/resolved-options.js';
 import { invalidToken } from '../../tokens/authentication-errors.js';
@@ -21,6 +21,16 @@ import type {
 } from './request-context.js';
 import type { RequestReports } from './request-reports.js';
 import type { RequestTenants } from './request-tenants.js';
+import {
+  assertDeviceBound,
+  assertRoles,
+  assertState,
+  hasRole,
+  isProven,
+  lacksKey,
+  notSignedIn,
+  stateRefusal,
+} from './route-refusals.js';
 import { userOf, type SessionUsers } from './session-users.js';
 import { routeOf, routeRulesOf, type RouteRules, type Transport } from '../authorization/route-rules.js';
 
@@ -277,56 +287,4 @@ export class SessionAdmission {
       throw error instanceof SessionError ? refusalFor(error, exchange) : error;
     }
   }
-}
-
-/** Why a valid session does not count on a route, or null. */
-export function stateRefusal(
-  { superseded, mismatch, transport, live }: AuthenticatedRequest,
-  rules: RouteRules,
-): SessionError | null {
-  if (superseded && !rules.stepUp) return invalidToken('replaced');
-  const isOfTransport = rules.transport === null || rules.transport === transport;
-  const isAnonymous = isAnonymousUserId(live.session.userId);
-  if (!isOfTransport || (isAnonymous && !rules.allowAnonymous)) return notSignedIn();
-  if (mismatch && !rules.stepUp) return mismatch;
-  if (live.session.pending === true && !rules.allowPending) {
-    return new SessionError('pending_authentication', 'This session needs a further factor before it can be used.');
-  }
-  return null;
-}
-
-/** The refusal for a request without a session that counts. */
-export function notSignedIn(): AuthenticationError {
-  return new AuthenticationError('session_required', 'Sign in first.');
-}
-
-function assertState(request: AuthenticatedRequest, rules: RouteRules): void {
-  const problem = stateRefusal(request, rules);
-  if (problem) throw problem;
-}
-
-function isProven({ binding }: AuthenticatedRequest, { deviceBound }: RouteRules): boolean {
-  return !deviceBound || binding === 'proven';
-}
-
-function assertDeviceBound(request: AuthenticatedRequest, rules: RouteRules): void {
-  if (isProven(request, rules)) return;
-  throw new SessionError(
-    'session_not_bound',
-    'This needs a session that is bound to a key of this device, and the cookie that proves it.',
-  );
-}
-
-/** The cookie of a session is bound to no key of an access token. */
-function lacksKey({ jkt }: AuthenticatedRequest, { dpop }: RouteRules): boolean {
-  return dpop && jkt === undefined;
-}
-
-function hasRole({ live }: AuthenticatedRequest, { roles }: RouteRules): boolean {
-  return roles === null || roles.some((role) => live.session.roles.includes(role));
-}
-
-function assertRoles(request: AuthenticatedRequest, rules: RouteRules): void {
-  if (hasRole(request, rules)) return;
-  throw new SessionError('insufficient_scope', 'This action requires a role that you do not have.');
 }

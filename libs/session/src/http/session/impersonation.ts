@@ -6,7 +6,7 @@ import type { ActorCookie } from '../cookies/actor-cookie.js';
 import type { RequestAuthenticator } from '../authentication/request-authenticator.js';
 import type { AuthenticatedRequest, RequestContext } from '../authentication/request-context.js';
 import type { SessionCookie } from '../cookies/session-cookie.js';
-import { notSignedIn } from '../authentication/session-admission.js';
+import { notSignedIn } from '../authentication/route-refusals.js';
 import type { SignIn } from './sign-in.js';
 
 /** Starts and ends impersonation for the session of a request. */

@@ -8,7 +8,7 @@ import type { RegenerateOptions, RegeneratedSession } from '../../sessions/sessi
 import type { AccessToken, TokenPair } from '../../tokens/token-service.js';
 import { authenticatedNow } from '../authentication/request-authenticator.js';
 import type { AuthenticatedRequest, RequestContext } from '../authentication/request-context.js';
-import { stateRefusal, notSignedIn } from '../authentication/session-admission.js';
+import { stateRefusal, notSignedIn } from '../authentication/route-refusals.js';
 import type { RouteRules } from '../authorization/route-rules.js';
 import type { Account } from './accounts.js';
 import { LazyPromise } from './lazy-promise.js';
