@@ -24,10 +24,12 @@ const SHARES = { 'passport-string': 1 / 5, 'better-auth': 1 / 2 };
 
 /**
  * @param {{ platform: 'express' | 'fastify', variants: readonly string[], redisUrl: string, requests: number, rounds: number,
- *   latencyOf: readonly string[], progress: (done: string) => void }} options The first of `variants` is the one without a guard.
+ *   latencyOf: readonly string[], sharesBase: boolean, progress: (done: string) => void }} options The first of `variants` is the one
+ *   without a guard; with `sharesBase` one process of it stands beside all others, which starts faster.
  * @returns {Promise<{ costs: Cost[], latencies: Latency[] }>}
  */
-export async function measureCosts({ platform, variants, redisUrl, requests, rounds, latencyOf, progress }) {
+export async function measureCosts(options) {
+  const { platform, variants, redisUrl, requests, rounds, latencyOf, sharesBase, progress } = options;
   const [unguarded = '', ...guarded] = variants;
   /** @type {Run[]} */
   const bases = [];
@@ -42,12 +44,23 @@ export async function measureCosts({ platform, variants, redisUrl, requests, rou
     latencies.push({ variant: server.variant, rate: half, p50: at(0.5), p99: at(0.99) });
     progress(`${platform}: latency of ${server.variant}`);
   };
-  for (const variant of guarded) {
-    const [base, server] = [
-      await Server.start(platform, unguarded, redisUrl),
-      await Server.start(platform, variant, redisUrl),
-    ];
-    try {
+  /** @type {Set<Server>} */
+  const running = new Set();
+  const start = async (/** @type {string} */ variant) => {
+    const server = await Server.start(platform, variant, redisUrl);
+    running.add(server);
+    return server;
+  };
+  const stop = async (/** @type {Server} */ server) => {
+    running.delete(server);
+    await server.stop();
+  };
+  /** @type {Server | null} */
+  let base = null;
+  try {
+    for (const variant of guarded) {
+      base ??= await start(unguarded);
+      const server = await start(variant);
       progress(`${platform}: started ${variant}`);
       // Until everything is compiled.
       for (const each of [base, server]) await each.warmUp(requests);
@@ -68,9 +81,14 @@ export async function measureCosts({ platform, variants, redisUrl, requests, rou
       costs.push(cost);
       if (variant === guarded[0] && latencyOf.includes(unguarded)) await latency(base, before.rate);
       if (latencyOf.includes(variant)) await latency(server, cost.rate);
-    } finally {
-      await Promise.all([base.stop(), server.stop()]);
+      await stop(server);
+      if (!sharesBase) {
+        await stop(base);
+        base = null;
+      }
     }
+  } finally {
+    await Promise.all([...running].map(stop));
   }
   const none = costOf(
     unguarded,
