@@ -1,5 +1,5 @@
 import { Controller, Get, UseGuards } from '@nestjs/common';
-import { Roles, SessionStore, TokenBlacklist, TokenService, type Session } from '../../src/index.js';
+import { Roles, SessionStore, TokenBlacklist, TokenService } from '../../src/index.js';
 import { NearCachedSessionStore } from '../../src/near-cache/near-cached-session-store.js';
 import { NearCachedTokenBlacklist } from '../../src/near-cache/near-cached-token-blacklist.js';
 import { JwtAuthGuard } from '../../src/passport/index.js';
@@ -7,6 +7,7 @@ import { AccountController } from '../support/account.controller.js';
 import { closeApps, PLATFORMS, startApp, type TestApp } from '../support/app.js';
 import { CHROME, FIREFOX } from '../support/clients.js';
 import { CountingStore } from '../support/counting-store.js';
+import { signedIn as signIn, type SignedIn } from '../support/signed-in.js';
 
 /** Whose events nobody hears: what is done to it behind the application's back, its near cache cannot know. */
 class MuteStore extends CountingStore {
@@ -51,16 +52,7 @@ describe.each(PLATFORMS)('requests with a near cache, on %s', (platform) => {
   }
 
   /** Signed in, and let in once: the session is known from then on. */
-  async function signedIn(input: Record<string, unknown> = {}) {
-    const browser = app.browser();
-    const reply = await browser.post('/login', { userId: 'ada', roles: ['user'], ...input }, { 'user-agent': CHROME });
-    const session = reply.body.session as Session;
-    const { accessToken } = app.app.get(TokenService).issue(session);
-    const cookie = (path: string, agent = CHROME) => browser.get(path, { 'user-agent': agent });
-    const bearer = (path: string, agent = CHROME) =>
-      app.browser().get(path, { 'user-agent': agent, authorization: `Bearer ${accessToken}` });
-    return { session, browser, cookie, bearer };
-  }
+  const signedIn = (input?: Record<string, unknown>): Promise<SignedIn> => signIn(app, input);
 
   it('asks the store once, and then no more', async () => {
     await start();

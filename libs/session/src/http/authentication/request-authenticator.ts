@@ -242,7 +242,13 @@ export class RequestAuthenticator {
       if (error instanceof SessionError) return null;
       throw error;
     }
-    if (!credential || this.sessions.peek(credential)) return null;
+    if (!credential) return null;
+    const near = this.sessions.peek(credential);
+    if (near) {
+      const known = this.unquestioned(context, near);
+      if (known) context.settle(known);
+      return known && Promise.resolve(known.request);
+    }
     const reading = this.sessions.read(credential, { wait: context.wait });
     context.reading = reading;
     return reading.then((snapshot) => this.byRead(context, credential, snapshot));

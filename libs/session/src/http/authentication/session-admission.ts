@@ -62,28 +62,19 @@ export class SessionAdmission {
   ) {}
 
   private at(host: ExecutionContext): SessionAdmission {
-    return this.ofRoute(routeOf(host));
-  }
-
-  private ofRoute({ realm }: { readonly realm: string }): SessionAdmission {
+    const { realm } = routeOf(host);
     return realm === '' || !this.ofRealm ? this : this.ofRealm(realm);
   }
 
-  /**
-   * Whether the request may pass by what a near cache knows. False decides nothing: ask `admit` then. Answers without
-   * waiting, as most requests of an application with a near cache need nothing more.
-   */
-  admitsKnown(host: ExecutionContext, options: AdmissionOptions = {}): boolean {
-    const route = routeOf(host);
-    const own = this.ofRoute(route);
-    if (own !== this) return own.admitsKnown(host, options);
-    if (!this.options.nearCache || this.options.resolveUser) return false;
-    const { rules, name } = route;
-    const exchange = rules.public ? null : findExchange(host);
-    if (!exchange) return rules.public;
-    const context = this.contexts.of(exchange, rules, name);
+  /** Whether a near cache may let requests in. */
+  private get asksNear(): boolean {
+    return this.options.nearCache !== null && !this.options.resolveUser;
+  }
+
+  /** Whether the request may pass by what a near cache knows. False decides nothing. Does not wait. */
+  private admitsKnown(context: RequestContext, rules: RouteRules, options: AdmissionOptions): boolean {
     if (!this.tenants.enabled) return this.isKnown(context, rules, options);
-    return this.tenants.enterKnown(exchange.request, () => this.isKnown(context, rules, options));
+    return this.tenants.enterKnown(context.exchange.request, () => this.isKnown(context, rules, options));
   }
 
   private isKnown(context: RequestContext, rules: RouteRules, options: AdmissionOptions): boolean {
@@ -111,14 +102,22 @@ export class SessionAdmission {
   /** Like `admit`, with fewer promises. True at once where a near cache lets the request in: Nest then waits for nothing. */
   admits(host: ExecutionContext, options: AdmissionOptions = {}): boolean | Promise<boolean> {
     const own = this.at(host);
-    return own.admitsKnown(host, options) || own.admitsByAnswer(host, options);
-  }
-
-  private admitsByAnswer(host: ExecutionContext, options: AdmissionOptions): Promise<boolean> {
+    if (own !== this) return own.admits(host, options);
     const { rules, name } = routeOf(host);
     const exchange = rules.public ? null : findExchange(host);
-    if (!exchange) return this.admitted(host, options);
+    if (!exchange) return (rules.public && this.asksNear) || this.admitted(host, options);
     const context = this.contexts.of(exchange, rules, name);
+    if (this.asksNear && this.admitsKnown(context, rules, options)) return true;
+    return this.admitsByAnswer(host, context, rules, options);
+  }
+
+  private admitsByAnswer(
+    host: ExecutionContext,
+    context: RequestContext,
+    rules: RouteRules,
+    options: AdmissionOptions,
+  ): Promise<boolean> {
+    const { exchange } = context;
     const run = (): Promise<boolean> =>
       this.ask(context, rules, options).then(
         (request) => this.passes(context, request, rules, options) || this.admitted(host, options),

@@ -2,6 +2,7 @@ import type { ExecutionContext, Type } from '@nestjs/common';
 
 type Class = new (...args: never[]) => object;
 type Handler = (...args: never[]) => unknown;
+type ContextPart = Pick<ExecutionContext, 'getType' | 'getArgByIndex' | 'getClass' | 'getHandler'>;
 
 /** An execution context where Nest makes none, with what guards and decorators read of one. */
 export function madeContext(
@@ -9,11 +10,12 @@ export function madeContext(
   args: readonly unknown[],
   { of, handler }: { of: Class; handler: Handler },
 ): ExecutionContext {
-  return new MadeContext(type, args, of, handler) as unknown as ExecutionContext;
+  const context: ContextPart = new MadeContext(type, args, of, handler);
+  return context as ExecutionContext;
 }
 
 /** A class, because it leads to the request: see `Kept` in request-slot.ts. */
-class MadeContext implements Pick<ExecutionContext, 'getType' | 'getArgByIndex' | 'getClass' | 'getHandler'> {
+class MadeContext implements ContextPart {
   constructor(
     private readonly type: string,
     private readonly args: readonly unknown[],
@@ -31,7 +33,7 @@ class MadeContext implements Pick<ExecutionContext, 'getType' | 'getArgByIndex' 
 
   // The caller names the type, as with Nest's own contexts.
   getClass<T>(): Type<T> {
-    return this.of as unknown as Type<T>;
+    return this.of as Type<T>;
   }
 
   getHandler(): Handler {

@@ -8,8 +8,6 @@ import {
   RolesGuard,
   SessionGuard,
   SessionService,
-  TokenService,
-  type Session,
   type SessionModuleOptions,
 } from '../../../src/index.js';
 import type { SessionSnapshot } from '../../../src/ports/session-store.js';
@@ -18,6 +16,7 @@ import { AccountController } from '../../support/account.controller.js';
 import { closeApps, PLATFORMS, startApp, type TestApp } from '../../support/app.js';
 import { CHROME, FIREFOX } from '../../support/clients.js';
 import { CountingStore } from '../../support/counting-store.js';
+import { signedIn as signIn, type SignedIn } from '../../support/signed-in.js';
 
 /** Guards that do not wait for each other, as those of GraphQL's parallel fields. */
 @Injectable()
@@ -114,16 +113,10 @@ describe.each(PLATFORMS)('an authenticated request on %s', (platform) => {
     });
   }
 
-  async function signedIn(input: Record<string, unknown> = {}) {
-    const browser = app.browser();
-    const reply = await browser.post('/login', { userId: 'ada', roles: ['user'], ...input }, { 'user-agent': CHROME });
-    const session = reply.body.session as Session;
-    const { accessToken } = app.app.get(TokenService).issue(session);
-    const cookie = (path: string, agent = CHROME) => browser.get(path, { 'user-agent': agent });
-    const bearer = (path: string, agent = CHROME) =>
-      app.browser().get(path, { 'user-agent': agent, authorization: `Bearer ${accessToken}` });
+  async function signedIn(): Promise<SignedIn> {
+    const client = await signIn(app);
     store.forget();
-    return { session, browser, cookie, bearer };
+    return client;
   }
 
   const ROUTES = [
