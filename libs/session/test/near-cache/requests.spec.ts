@@ -114,6 +114,17 @@ describe.each(PLATFORMS)('requests with a near cache, on %s', (platform) => {
     },
   );
 
+  it('a hit is counted once where `resolveUser` makes the user', async () => {
+    await start({ resolveUser: ({ userId }: { userId: string }) => ({ name: userId }) });
+    const { cookie } = await signedIn();
+    await cookie('/me');
+    const near = app.app.get<NearCachedSessionStore>(SessionStore);
+    const before = near.counts.hit;
+    store.forget();
+    expect((await cookie('/me')).body).toEqual({ user: { name: 'ada' } });
+    expect([store.commands, near.counts.hit - before]).toEqual([[], 1]);
+  });
+
   it('an end by this instance counts at once', async () => {
     await start();
     const { browser, cookie, bearer } = await signedIn();
